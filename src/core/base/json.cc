@@ -1,0 +1,3 @@
+#include "core/base/json.h"
+
+// Written with core/jose; see there.
