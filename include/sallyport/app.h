@@ -1,0 +1,151 @@
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <typeindex>
+#include <utility>
+#include <vector>
+
+#include "sallyport/log.h"
+#include "sallyport/request.h"
+#include "sallyport/route.h"
+
+namespace sallyport {
+
+/// A certificate and its key. Files are read when the app is made; a fault throws `std::runtime_error`
+/// that names the file.
+struct Tls {
+  std::string certificate_file;  ///< PEM, leaf first, then intermediates
+  std::string key_file;          ///< PEM
+};
+[[nodiscard]] inline Tls pem(std::string certificate_file, std::string key_file) {
+  return {std::move(certificate_file), std::move(key_file)};
+}
+
+/// How many, within how long.
+struct Rate {
+  std::uint32_t count;
+  std::chrono::milliseconds within;
+};
+
+/// Before authentication. Sockets that have not proven themselves share budgets of their own, so that they
+/// cannot crowd out those that have.
+struct ServerLimits {
+  std::chrono::milliseconds handshake_timeout{5000};  ///< TCP accept to complete request head, TLS included
+  Bytes header_bytes = 16 * 1024;                     ///< then 431
+  std::uint32_t pending = 10'000;             ///< sockets not authenticated; the oldest makes room
+  std::uint32_t pending_per_address = 256;    ///< likewise, per IPv4 /32 or IPv6 /64
+  Rate failures_per_address{60, std::chrono::minutes(1)};  ///< refused credentials, then 429
+};
+
+struct AppOptions {
+  std::optional<Tls> tls = {};      ///< absent: plain text, on loopback only
+  bool insecure_plaintext = false;  ///< plain text on other addresses too
+  std::string public_url = {};      ///< what browsers see, such as "https://chat.example.com"
+  ServerLimits limits = {};
+  LogSink log = {};                 ///< where events go; nothing: nowhere. Called on several threads.
+};
+
+struct RunOptions {
+  std::vector<std::string> listen = {"127.0.0.1:8080"};  ///< "host:port"; port 0: the kernel chooses
+  unsigned workers = 0;                                  ///< threads; 0: one per core
+  std::chrono::milliseconds drain{10'000};               ///< spread of closes (1012) after `stop`
+  bool handle_signals = true;                            ///< SIGTERM and SIGINT call `stop`
+  /// Called once for every listener when it accepts, with for example "ws://127.0.0.1:8080".
+  std::function<void(const std::string& url)> on_listening = {};
+};
+
+/// A server. Set it up from one thread, then `run` it. `stop` and `publish` may be called from any thread.
+class App {
+ public:
+  /// Throws `std::runtime_error` when the certificate or key cannot be used.
+  explicit App(AppOptions options = {});
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  /// Middleware for every handshake, or for those under `path`: "/chat/*" also matches "/chat/a/b".
+  App& use(Middleware middleware);
+  App& use(std::string path, Middleware middleware);
+
+  /// A WebSocket route. Throws `std::invalid_argument` on a path or setting that cannot be meant.
+  App& ws(std::string path, Route route);
+  template <typename T>
+  App& ws(std::string path, RouteOf<T> route);
+
+  /// A WebSocket route that speaks the channel protocol: subscribe, publish, `permit`.
+  App& hub(std::string path, Route route);
+
+  /// A plain GET (and HEAD) route.
+  App& get(std::string path, std::function<Response(Request&)> handler);
+  App& get_async(std::string path, std::function<awaitable<Response>(Request&)> handler);
+  /// Files below `folder`. Names that start with a dot and links that leave the folder are not served.
+  App& files(std::string path, std::string folder);
+
+  /// One `State` per worker, made on its thread: no locks needed. Fetch it with `worker_state<State>()` in a
+  /// callback.
+  template <typename State>
+  App& per_worker(std::function<State()> factory) {
+    add_worker_state(typeid(State), [f = std::move(factory)] { return std::any(std::make_shared<State>(f())); });
+    return *this;
+  }
+
+  /// Serves until `stop` and the drain have ended. Returns 0, or 1 if a listener could not be opened, which
+  /// the log tells. Blocks.
+  int run(RunOptions options = {});
+  /// Stops accepting, closes every connection with 1012 spread over the drain window. Thread-safe.
+  void stop();
+  /// To everyone in the channel, on all workers. Thread-safe.
+  void publish(std::string_view channel, std::string_view text);
+  /// Connections that are open and authenticated. Thread-safe.
+  [[nodiscard]] std::size_t connections() const;
+
+ private:
+  void add_worker_state(std::type_index type, std::function<std::any()> factory);
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+namespace server {
+/// The calling worker's state of that type, or null outside a callback.
+[[nodiscard]] std::any* find_worker_state(std::type_index type);
+}  // namespace server
+
+/// The calling worker's own `State` (see `App::per_worker`). Call it in callbacks only.
+template <typename State>
+[[nodiscard]] State& worker_state() {
+  return **std::any_cast<std::shared_ptr<State>>(server::find_worker_state(typeid(State)));
+}
+
+template <typename T>
+App& App::ws(std::string path, RouteOf<T> route) {
+  Route plain{.auth = std::move(route.auth),
+              .origins = std::move(route.origins),
+              .limits = route.limits,
+              .scopes = std::move(route.scopes),
+              .claims = std::move(route.claims),
+              .authorize = std::move(route.authorize)};
+  plain.make_data = [] { return std::any(T{}); };
+  const auto typed = [](auto callback) {
+    return [callback = std::move(callback)](Connection& c, auto&&... rest) {
+      ConnectionOf<T> view(c);
+      callback(view, std::forward<decltype(rest)>(rest)...);
+    };
+  };
+  if (route.on_open) plain.on_open = typed(std::move(route.on_open));
+  if (route.on_message) plain.on_message = typed(std::move(route.on_message));
+  if (route.on_drain) plain.on_drain = typed(std::move(route.on_drain));
+  if (route.on_close) plain.on_close = typed(std::move(route.on_close));
+  return ws(std::move(path), std::move(plain));
+}
+
+/// Middleware that reports every handshake to the app's log.
+[[nodiscard]] Middleware access_log();
+
+}  // namespace sallyport

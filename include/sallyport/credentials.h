@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sallyport {
+
+/// Where a credential came from (docs/credentials.md).
+enum class CredentialKind : std::uint8_t {
+  kNone,
+  kHeader,         ///< `Authorization: Bearer T` (RFC 6750 section 2.1)
+  kSubprotocol,    ///< an item `bearer.T` of Sec-WebSocket-Protocol
+  kTicket,         ///< `?ticket=T`, single use
+  kCookie,         ///< the named cookie; ambient: browsers attach it to every request
+  kCertificate,    ///< the TLS client certificate; ambient likewise
+  kFirstMessage,   ///< `{"type":"auth","token":T}` as the first message
+  kInsecureQuery,  ///< `?NAME=T`: lands in logs and histories
+};
+
+[[nodiscard]] std::string_view name(CredentialKind kind) noexcept;
+
+/// What a peer presents: untrusted and secret. The text is valid until the verifier has answered.
+struct Presented {
+  CredentialKind kind = CredentialKind::kNone;
+  std::string_view token;
+};
+
+/// The transports that a route accepts. Combine them with `|`; what is not listed is not a credential
+/// there.
+class CredentialSet {
+ public:
+  constexpr CredentialSet() = default;
+  explicit CredentialSet(CredentialKind kind) : kinds_(bit(kind)) {}
+  CredentialSet(CredentialKind kind, std::string name) : kinds_(bit(kind)) {
+    (kind == CredentialKind::kCookie ? cookie_ : query_) = std::move(name);
+  }
+
+  [[nodiscard]] bool contains(CredentialKind kind) const noexcept { return (kinds_ & bit(kind)) != 0; }
+  [[nodiscard]] bool empty() const noexcept { return kinds_ == 0; }
+  [[nodiscard]] const std::string& cookie_name() const noexcept { return cookie_; }
+  [[nodiscard]] const std::string& query_name() const noexcept { return query_; }
+
+  friend CredentialSet operator|(CredentialSet a, const CredentialSet& b) {
+    a.kinds_ |= b.kinds_;
+    if (!b.cookie_.empty()) a.cookie_ = b.cookie_;
+    if (!b.query_.empty()) a.query_ = b.query_;
+    return a;
+  }
+
+ private:
+  static constexpr std::uint16_t bit(CredentialKind kind) noexcept {
+    return static_cast<std::uint16_t>(1U << static_cast<unsigned>(kind));
+  }
+  std::uint16_t kinds_ = 0;
+  std::string cookie_;
+  std::string query_;
+};
+
+inline const CredentialSet header{CredentialKind::kHeader};
+inline const CredentialSet subprotocol{CredentialKind::kSubprotocol};
+inline const CredentialSet first_message{CredentialKind::kFirstMessage};
+
+/// The cookie of that name. Such a route checks Origin, which must then be present.
+[[nodiscard]] inline CredentialSet cookie(std::string name) {
+  return {CredentialKind::kCookie, std::move(name)};
+}
+/// A token in the query string. It ends up in access logs, histories and Referer headers: prefer any
+/// other transport.
+[[nodiscard]] inline CredentialSet insecure_query(std::string name) {
+  return {CredentialKind::kInsecureQuery, std::move(name)};
+}
+
+}  // namespace sallyport

@@ -1,0 +1,230 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+#include "sallyport/failure.h"
+#include "sallyport/principal.h"
+
+// The authentication state machine: the one place where "may this go on?" is answered, whichever way
+// the credential came. Pure: no clock, no socket, no lock, no log. A connection feeds it events,
+// executes the actions it returns, in order, and decides nothing itself.
+
+namespace sallyport::auth {
+
+using PrincipalRef = std::shared_ptr<const Principal>;
+
+enum class Phase : std::uint8_t {
+  kUpgrading,            ///< the request head is being read, or middleware runs
+  kVerifying,            ///< a first credential is with its verifier; nothing is read from the peer
+  kAwaitingCredentials,  ///< the vestibule: upgraded, and one small message is waited for
+  kAuthenticated,
+  kReauthenticating,  ///< authenticated, and a refresh is with its verifier
+  kClosing,
+  kClosed,
+};
+inline constexpr std::size_t kPhases = 7;
+
+/// What can be waited for. A deadline that is not set is `kNever`.
+enum class Deadline : std::uint8_t {
+  kHandshake,   ///< TCP accept to complete request head; not reset by bytes
+  kMiddleware,  ///< request head to the end of middleware
+  kAuth,        ///< upgrade to first message
+  kVerify,      ///< one verification
+  kExpiry,      ///< the authority's end, `valid_until`
+  kRefresh,     ///< when the peer is warned of it
+  kSession,     ///< `max_session`
+  kPing,        ///< when to ask whether the peer is there
+  kPong,        ///< when it counts as gone
+  kDrain,       ///< this connection's share of the drain window
+  kClose,       ///< the closing handshake
+};
+inline constexpr std::size_t kDeadlines = 11;
+
+/// The part of a route that the machine needs. Zero or `kUnlimited` switches a limit off.
+struct Policy {
+  static constexpr base::Milliseconds kUnlimited = base::Milliseconds::max();
+
+  bool first_message_allowed = false;
+  bool anonymous_allowed = false;
+  base::Milliseconds handshake_timeout{5'000};
+  base::Milliseconds middleware_timeout{5'000};
+  base::Milliseconds auth_timeout{5'000};
+  base::Milliseconds verify_timeout{5'000};
+  base::Milliseconds refresh_lead{30'000};  ///< at most a fifth of the token's life is used
+  base::Milliseconds max_session{12 * 3'600'000};
+  base::Milliseconds ping_interval{25'000};
+  base::Milliseconds idle_timeout{60'000};
+  base::Milliseconds close_timeout{2'000};
+  std::uint16_t refreshes_per_minute = 10;
+};
+
+// ---- Events. Each is a value; what an event says has been established by its sender.
+
+struct HeadReceived {};  ///< the request head is complete; middleware starts
+struct UpgradeParsed {   ///< middleware has ended
+  std::optional<Failure> refused = {};
+  bool credentials = false;
+};
+struct Answered {};             ///< a plain HTTP request has been answered
+struct CredentialsReceived {};  ///< an in-band `auth` or `refresh`
+struct MessageReceived {};      ///< any other whole message
+struct Delivery {};             ///< something is about to be sent to the peer
+struct Verified {
+  std::uint32_t generation;
+  PrincipalRef principal;
+  bool revoked = false;           ///< by the revocation index, asked at this moment
+  std::optional<Failure> denied = {};  ///< by the route: scopes, claims, `authorize`
+};
+struct VerifyFailed {
+  std::uint32_t generation;
+  Failure failure;  ///< kUnavailable: the verifier could not be asked; all others: the credential's fault
+};
+struct Revoked {
+  Failure reason = Failure::kTokenRevoked;
+};
+struct Rechecked {  ///< a verifier was asked again about a live connection
+  bool active;
+};
+struct Violation {  ///< framing, limits, misuse of the in-band protocol
+  Failure failure;
+};
+struct CloseRequested {  ///< by the application, the operator or a limit
+  std::optional<Failure> failure = {};  ///< nothing: the application's own code and reason
+};
+struct DeadlinePassed {
+  Deadline which;
+};
+struct SendQueueOverLimit {};
+struct Draining {
+  base::Milliseconds delay;  ///< this connection's share of the drain window
+};
+struct ClockStepped {};  ///< the wall clock moved against the monotonic one
+struct PeerClosed {};
+struct TransportLost {};
+
+using Event = std::variant<HeadReceived, UpgradeParsed, Answered, CredentialsReceived, MessageReceived, Delivery,
+                           Verified, VerifyFailed, Revoked, Rechecked, Violation, CloseRequested,
+                           DeadlinePassed, SendQueueOverLimit, Draining, ClockStepped, PeerClosed,
+                           TransportLost>;
+
+// ---- Actions
+
+enum class ActionKind : std::uint8_t {
+  kRejectUpgrade,   ///< answer the request with the failure's status (or 101 and Close, by the route)
+  kAcceptUpgrade,   ///< send the 101
+  kStartVerify,     ///< hand the credential to the verifiers under `State::generation`
+  kCancelVerify,    ///< its answer no longer matters
+  kPauseReads,
+  kResumeReads,
+  kRegister,        ///< enter the indexes: live from here
+  kUnregister,
+  kOpen,            ///< `on_open`
+  kReplacePrincipal,
+  kRecheckSubscriptions,
+  kDeliver,         ///< hand the message on
+  kSendReady,
+  kSendExpiring,
+  kSendRefreshed,
+  kSendError,       ///< an in-band error with the failure's reason; the connection stays
+  kSendPing,
+  kClose,           ///< send a Close frame after what is queued, then wait for the peer's
+  kCloseApplication,///< likewise with the application's code and reason
+  kCloseNow,        ///< drop the queue, try to send a Close frame, do not wait
+  kEchoClose,       ///< answer the peer's Close
+  kOnClose,         ///< `on_close`; the failure says why, none: the peer or the application
+  kDropTransport,
+  kCountStale,      ///< an answer or deadline of an old generation
+};
+
+struct Action {
+  ActionKind kind;
+  std::optional<Failure> failure = {};
+
+  friend bool operator==(const Action&, const Action&) = default;
+};
+
+/// Up to `kMost` actions, executed in order.
+class Actions {
+ public:
+  static constexpr std::size_t kMost = 10;
+
+  void add(ActionKind kind, std::optional<Failure> failure = {}) {
+    SALLYPORT_ASSERT(size_ < kMost);
+    items_[size_++] = {kind, failure};
+  }
+  [[nodiscard]] bool has(ActionKind kind) const noexcept {
+    for (const Action& action : *this) {
+      if (action.kind == kind) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] const Action* begin() const noexcept { return items_.data(); }
+  [[nodiscard]] const Action* end() const noexcept { return items_.data() + size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  std::array<Action, kMost> items_;
+  std::uint8_t size_ = 0;
+};
+
+/// One connection's state. Owned by its connection, changed by `step` alone.
+class State {
+ public:
+  State(const Policy& policy, base::Now now);
+
+  [[nodiscard]] Phase phase() const noexcept { return phase_; }
+  [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
+  [[nodiscard]] const PrincipalRef& principal() const noexcept { return principal_; }
+  [[nodiscard]] bool upgraded() const noexcept { return upgraded_; }
+  [[nodiscard]] bool opened() const noexcept { return opened_; }
+  [[nodiscard]] bool live() const noexcept {
+    return phase_ != Phase::kClosing && phase_ != Phase::kClosed;
+  }
+  /// Whether application data may flow at all: invariant 1.
+  [[nodiscard]] bool authenticated() const noexcept {
+    return phase_ == Phase::kAuthenticated || phase_ == Phase::kReauthenticating;
+  }
+  [[nodiscard]] base::MonoTime deadline(Deadline which) const noexcept {
+    return deadlines_[static_cast<std::size_t>(which)];
+  }
+  /// The earliest deadline: what the connection's one timer is armed for.
+  [[nodiscard]] base::MonoTime next_deadline() const noexcept;
+  /// A deadline that has passed at `now`, the one that matters most first; nothing if there is none.
+  [[nodiscard]] std::optional<Deadline> passed(base::MonoTime now) const noexcept;
+  /// The wall-clock moment after which nothing flows; `kForever` without one.
+  [[nodiscard]] base::WallTime authority_end() const noexcept { return authority_end_; }
+
+  /// Bytes came from the peer: it is there. Not an event, since it decides nothing.
+  void heard(base::MonoTime now) noexcept { last_heard_ = now; }
+
+ private:
+  friend class Step;
+
+  std::array<base::MonoTime, kDeadlines> deadlines_;
+  base::WallTime authority_end_ = base::kForever;
+  base::MonoTime last_heard_;
+  base::MonoTime refresh_window_{};
+  PrincipalRef principal_;
+  std::uint32_t generation_ = 0;
+  std::uint16_t refreshes_ = 0;
+  Phase phase_ = Phase::kUpgrading;
+  bool upgraded_ = false;
+  bool opened_ = false;
+};
+
+/// Takes one event. `state` is changed in place; for equal arguments the result is equal.
+[[nodiscard]] Actions step(State& state, const Event& event, const Policy& policy, base::Now now);
+
+/// The moment a warning is due: `lead` before `expires_at`, but never more than a fifth of the life.
+[[nodiscard]] base::WallTime warning_time(const Principal& principal, base::Milliseconds lead,
+                                          base::WallTime now);
+
+}  // namespace sallyport::auth

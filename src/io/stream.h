@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+struct ssl_st;
+
+namespace sallyport::io {
+
+class TlsContext;
+
+enum class IoStatus : std::uint8_t {
+  kOk,         ///< `bytes` were moved
+  kWantRead,   ///< nothing was; wait until readable
+  kWantWrite,  ///< nothing was; wait until writable
+  kEof,        ///< the peer has ended its direction
+  kError,      ///< reset, or a TLS failure
+};
+
+struct IoResult {
+  IoStatus status;
+  std::size_t bytes = 0;
+};
+
+/// A non-blocking byte stream over a connected socket, plain or TLS. It owns the descriptor and no buffer.
+/// Belongs to one thread.
+class Stream {
+ public:
+  /// Takes `fd` over. With a context the TLS handshake is a server's and must be completed first.
+  Stream(int fd, const TlsContext* tls);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  [[nodiscard]] int descriptor() const noexcept { return fd_; }
+  [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] bool tls() const noexcept { return ssl_ != nullptr; }
+  [[nodiscard]] bool handshaken() const noexcept { return handshaken_; }
+
+  /// Advances the TLS handshake. kOk: it is complete.
+  [[nodiscard]] IoStatus handshake();
+  /// Reads what is there, up to the buffer's size.
+  [[nodiscard]] IoResult read(std::span<char> buffer);
+  /// Writes the parts in order; `bytes` counts over all of them and may be fewer than given.
+  [[nodiscard]] IoResult write(std::span<const std::string_view> parts);
+  /// Bytes that TLS has taken from the socket and not yet handed out: the poller does not know of them.
+  [[nodiscard]] bool has_buffered() const noexcept;
+
+  /// Ends our direction: TLS close_notify, then FIN.
+  void shutdown_write();
+  /// Closes the descriptor. Unread input makes the kernel send a reset.
+  void close() noexcept;
+
+ private:
+  struct FreeSsl {
+    void operator()(ssl_st* ssl) const noexcept;
+  };
+  [[nodiscard]] IoResult write_plain(std::span<const std::string_view> parts);
+  [[nodiscard]] IoResult write_tls(std::span<const std::string_view> parts);
+  [[nodiscard]] IoStatus tls_status(int result);
+
+  int fd_;
+  bool handshaken_;
+  std::unique_ptr<ssl_st, FreeSsl> ssl_;
+};
+
+}  // namespace sallyport::io

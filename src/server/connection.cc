@@ -1,0 +1,252 @@
+#include "server/connection.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "core/base/random.h"
+#include "server/handshake.h"
+#include "server/verification.h"
+#include "server/worker.h"
+
+namespace sallyport::server {
+namespace {
+
+// What a connection reads at once before it is authenticated; also what it may hold of bytes that a peer
+// sends too early.
+constexpr std::size_t kEarlyReadBytes = 16 * 1024;
+
+// How long the answer to a plain request, a page perhaps, may take to reach a slow peer.
+constexpr base::Milliseconds kAnswerTimeout{15'000};
+
+const auth::Policy& policy_before_route(Worker& worker) {
+  // Until the route is known only the handshake's own deadline applies.
+  thread_local auth::Policy policy;
+  policy.handshake_timeout = worker.shared().options.limits.handshake_timeout;
+  policy.close_timeout = kAnswerTimeout;
+  return policy;
+}
+
+Failure failure_of(const ws::Event& event) {
+  switch (event.code) {
+    case ws::CloseCode::kInvalidPayload: return Failure::kInvalidPayload;
+    case ws::CloseCode::kMessageTooBig: return Failure::kMessageTooBig;
+    case ws::CloseCode::kPolicyViolation: return Failure::kRateLimited;
+    default: return Failure::kProtocolError;
+  }
+}
+
+}  // namespace
+
+Connection::Connection(Worker& worker, int fd, const http::IpAddress& address)
+    : worker_(worker),
+      stream_(fd, worker.shared().tls.get()),
+      state_(policy_before_route(worker), worker.now()),
+      decoder_(ws::Role::kServer),
+      address_(address) {
+  base::random_bytes(id_);
+  handshake_ = std::make_shared<Handshake>(worker, worker.shared().options.limits, address, id_);
+  arm_timer();
+}
+
+Connection::~Connection() {
+  if (handshake_ != nullptr) handshake_->cancel();
+  if (verification_ != nullptr) verification_->cancel();
+  worker_.loop().timers().disarm(*this);
+}
+
+const auth::Policy& Connection::policy() const noexcept {
+  return route_ != nullptr ? route_->policy : policy_before_route(worker_);
+}
+
+void Connection::apply(const auth::Event& event) {
+  execute(auth::step(state_, event, policy(), worker_.now()));
+  arm_timer();
+}
+
+void Connection::arm_timer() {
+  if (!released_) worker_.loop().timers().arm(*this, state_.next_deadline());
+}
+
+void Connection::on_timer() {
+  while (const auto which = state_.passed(worker_.now().mono)) {
+    if (*which == auth::Deadline::kPing) decoder_.renew_control_frames();
+    apply(auth::DeadlinePassed{*which});
+    if (dropped()) return;
+  }
+  arm_timer();
+}
+
+void Connection::on_ready(io::Readiness readiness) {
+  if (dropped()) return;
+  if (!stream_.handshaken() && !advance_tls()) return;
+  if (readiness.error && !readiness.readable) return lost();
+  if (readiness.writable) flush_outbox();
+  if (dropped()) return;
+  if (readiness.readable || readiness.peer_closed) {
+    if (reads_paused_) {
+      // The peer has ended its direction while we are not reading. What it sent before still counts, so
+      // stop waiting for hang-ups (they would be reported for ever) and go on.
+      if (readiness.peer_closed) {
+        peer_ended_ = true;
+        worker_.loop().poller().modify(stream_.descriptor(), *this, false, want_write_, false);
+      }
+      return;
+    }
+    read();
+  }
+}
+
+bool Connection::advance_tls() {
+  // Out of budget: the socket stays readable, so the poller reports it again in the next turn.
+  if (!worker_.take_tls_budget()) return false;
+  switch (stream_.handshake()) {
+    case io::IoStatus::kOk:
+      set_interest(true, false);
+      return true;
+    case io::IoStatus::kWantRead: set_interest(true, false); return false;
+    case io::IoStatus::kWantWrite: set_interest(true, true); return false;
+    case io::IoStatus::kEof:
+    case io::IoStatus::kError: lost(); return false;
+  }
+  return false;
+}
+
+void Connection::resume() {
+  if (!dropped() && !reads_paused_) read();
+}
+
+void Connection::read() {
+  std::span<char> buffer = worker_.receive_buffer();
+  if (!state_.opened()) buffer = buffer.first(kEarlyReadBytes);
+  for (int i = 0; i < Worker::kReadsPerTurn; ++i) {
+    const io::IoResult result = stream_.read(buffer);
+    switch (result.status) {
+      case io::IoStatus::kOk:
+        bytes_in_ += result.bytes;
+        state_.heard(worker_.now().mono);
+        process(buffer.first(result.bytes));
+        break;
+      case io::IoStatus::kWantRead: return;
+      case io::IoStatus::kWantWrite:
+        tls_wants_write_ = true;
+        return set_interest(want_read_, true);
+      case io::IoStatus::kEof: return lost();
+      case io::IoStatus::kError: return lost();
+    }
+    if (dropped() || reads_paused_) return;
+    // A buffer that was not filled means an empty socket; level triggering reports whatever comes next.
+    if (!stream_.has_buffered() && result.bytes < buffer.size()) return;
+  }
+  if (stream_.has_buffered()) worker_.read_again(*this);
+}
+
+// Everything that a peer sends goes through here, in order: first the head, then frames. It stops where the
+// machine pauses reading; what is left is held, and goes through here again when reading resumes.
+void Connection::process(std::span<char> input) {
+  parsing_ = true;
+  while (!input.empty() && !reads_paused_ && !dropped()) {
+    if (!ws_mode_) {
+      if (!process_head(input)) break;
+      continue;
+    }
+    const ws::Event event = decoder_.next(input, deflate_bits_ != 0 ? &worker_.inflater() : nullptr);
+    if (event.kind == ws::Event::Kind::kNeedMore) break;
+    take(event);
+  }
+  // Gives back the memory of the last message, and tells a decoder that has ended to discard.
+  if (ws_mode_ && input.empty() && !dropped() && decoder_.held_bytes() != 0) {
+    std::span<char> nothing;
+    (void)decoder_.next(nothing);
+  }
+  parsing_ = false;
+  if (!reads_paused_ || dropped()) return;
+  held_.append(input.data(), input.size());
+  set_interest(false, want_write_);
+}
+
+void Connection::process_held() {
+  if (parsing_ || reads_paused_ || dropped()) return;
+  if (!held_.empty()) {
+    std::string held = std::exchange(held_, {});
+    process({held.data(), held.size()});
+  }
+  if (peer_ended_ && !reads_paused_ && !dropped()) read();
+}
+
+// False: nothing more to do with this input.
+bool Connection::process_head(std::span<char>& input) {
+  // A request that has been answered: what still comes is discarded until the peer ends its direction.
+  if (!state_.live() || handshake_ == nullptr || handshake_->head_complete()) return false;
+  const auto fed = handshake_->feed({input.data(), input.size()});
+  if (!fed) {
+    handshake_->set_detail(std::string(http::describe(fed.error())));
+    apply(auth::UpgradeParsed{.refused = http::is_too_large(fed.error()) ? Failure::kHeaderTooLarge
+                                                                          : Failure::kBadRequest});
+    return false;
+  }
+  if (!*fed) return false;
+  input = input.subspan(**fed);
+  apply(auth::HeadReceived{});
+  // From here to the decision nothing is read: what the peer sends too early waits, bounded, for the answer.
+  reads_paused_ = true;
+  handshake_->run(*this);
+  return true;
+}
+
+void Connection::take(const ws::Event& event) {
+  if (!state_.live()) {
+    if (event.kind == ws::Event::Kind::kClose) apply(auth::PeerClosed{});
+    return;
+  }
+  switch (event.kind) {
+    case ws::Event::Kind::kMessage: return take_message(event.opcode, event.payload);
+    case ws::Event::Kind::kPing:
+      enqueue(ws::Opcode::kPong, event.payload, false);
+      return;
+    case ws::Event::Kind::kPong: return;
+    case ws::Event::Kind::kClose:
+      close_code_ = static_cast<std::uint16_t>(event.code);
+      closed_by_peer_ = true;
+      return apply(auth::PeerClosed{});
+    case ws::Event::Kind::kViolation: {
+      Failure failure = failure_of(event);
+      // In the vestibule the first message's own limits are a matter of policy.
+      if (!state_.authenticated() && failure == Failure::kMessageTooBig) failure = Failure::kPolicy;
+      return apply(auth::Violation{failure});
+    }
+    case ws::Event::Kind::kNeedMore: return;
+  }
+}
+
+void Connection::evict(Failure failure) {
+  apply(auth::CloseRequested{failure});
+  flush();
+  lost();
+}
+
+void Connection::lost() {
+  apply(auth::TransportLost{});
+  drop();
+}
+
+void Connection::drop() {
+  if (dropped()) return;
+  if (handshake_ != nullptr) handshake_->cancel();
+  if (verification_ != nullptr) verification_->cancel();
+  worker_.hub().leave_all(*this);
+  worker_.loop().poller().remove(stream_.descriptor());
+  stream_.close();
+  worker_.loop().timers().disarm(*this);
+  outbox_.clear();
+  released_ = true;
+  worker_.release(*this);
+}
+
+void Connection::set_interest(bool read, bool write) {
+  if (dropped() || (read == want_read_ && write == want_write_)) return;
+  want_read_ = read;
+  want_write_ = write;
+  worker_.loop().poller().modify(stream_.descriptor(), *this, read, write, !peer_ended_);
+}
+
+}  // namespace sallyport::server

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <any>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/auth/inband.h"
+#include "core/auth/state_machine.h"
+#include "core/base/timer_wheel.h"
+#include "core/http/address.h"
+#include "core/ws/decoder.h"
+#include "io/poller.h"
+#include "io/stream.h"
+#include "sallyport/connection.h"
+#include "sallyport/verifier.h"
+#include "server/hub.h"
+#include "server/outbox.h"
+#include "server/request_state.h"
+
+namespace sallyport::server {
+
+class Handshake;
+class Verification;
+class Worker;
+struct WsRoute;
+
+/// One socket from accept to close. It moves bytes, turns them into events for the state machine and executes
+/// the actions that come back; whether something may happen is never decided here. It stays in memory until
+/// the turn in which it was dropped has ended. Belongs to its worker's thread.
+///
+/// The implementation is in four files: connection.cc (life, reading, timers), connection_output.cc (writing),
+/// connection_actions.cc (what the machine orders) and connection_inband.cc (messages and the control protocol).
+class Connection final : public io::Watcher, public base::TimerWheel::Node {
+ public:
+  Connection(Worker& worker, int fd, const http::IpAddress& address);
+  ~Connection();
+
+  // ---- Events from the worker
+  void on_ready(io::Readiness readiness) override;
+  void on_timer();
+  /// Feeds the machine and does what it says.
+  void apply(const auth::Event& event);
+  /// Reads on where a turn's budget ended.
+  void resume();
+  /// The answer of a verification, at once or later; of an old generation it is dropped by the machine.
+  void verified(std::uint32_t generation, const Verdict& verdict);
+  /// Makes room for others: says why if that is possible at once, and is gone.
+  void evict(Failure failure);
+  /// Goes on with what was held while reads paused; to be called when an answer came outside of reading.
+  void process_held();
+  /// Ends the turn for this connection: everything queued goes to the kernel.
+  void flush();
+
+  // ---- For handlers
+  SendResult send(ws::Opcode opcode, std::string_view payload);
+  /// Queues a frame that others receive too. False if this connection may not receive it (any more).
+  bool deliver(const Frame& frame);
+  void close(std::uint16_t code, std::string_view reason);
+  [[nodiscard]] Handle handle() const;
+  [[nodiscard]] const Principal& principal() const;
+  [[nodiscard]] std::string_view param(std::string_view name) const noexcept;
+  [[nodiscard]] const std::any* local(std::string_view name) const;
+  [[nodiscard]] std::any& data() noexcept { return data_; }
+  [[nodiscard]] const ConnectionId& id() const noexcept { return id_; }
+  [[nodiscard]] const http::IpAddress& address() const noexcept { return address_; }
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return outbox_.bytes(); }
+  [[nodiscard]] Worker& worker() noexcept { return worker_; }
+
+  // ---- For the handshake, the hub and the worker
+  /// The handshake is complete and wants this route; nothing for a plain request.
+  void set_route(const WsRoute* route) noexcept { route_ = route; }
+  [[nodiscard]] const WsRoute* route() const noexcept { return route_; }
+  [[nodiscard]] const auth::State& state() const noexcept { return state_; }
+  [[nodiscard]] std::vector<Subscription>& subscriptions() noexcept { return subscriptions_; }
+  [[nodiscard]] const std::vector<Subscription>& subscriptions() const noexcept { return subscriptions_; }
+  [[nodiscard]] Handshake* handshake() noexcept { return handshake_.get(); }
+  [[nodiscard]] bool dropped() const noexcept { return !stream_.open(); }
+  /// Bytes outside of frames: an HTTP answer.
+  void send_raw(std::string_view bytes);
+  /// After the answer to a plain request: our direction ends when it is written.
+  void finish_answer();
+  void set_place(std::uint32_t slot, std::uint32_t generation) noexcept {
+    slot_ = slot;
+    slot_generation_ = generation;
+  }
+  [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+  [[nodiscard]] std::uint32_t slot_generation() const noexcept { return slot_generation_; }
+
+ private:
+  // connection.cc
+  void read();
+  void process(std::span<char> input);
+  bool process_head(std::span<char>& input);
+  void take(const ws::Event& event);
+  void lost();
+  void drop();
+  void set_interest(bool read, bool write);
+  void arm_timer();
+  [[nodiscard]] bool advance_tls();
+  [[nodiscard]] const auth::Policy& policy() const noexcept;
+
+  // connection_actions.cc
+  void execute(const auth::Actions& actions);
+  void execute(const auth::Action& action);
+  void reject(Failure failure);
+  void reject_over_http(Failure failure);
+  void accept_upgrade();
+  void start_verify();
+  void register_opened();
+  void run_open();
+  void run_close(std::optional<Failure> failure);
+  void recheck_subscriptions();
+  void send_close(std::uint16_t code, std::string_view reason);
+  [[nodiscard]] std::optional<Failure> denied(const Principal& who);
+  void log_close(const Close& why);
+  void log_refusal(Failure failure);
+
+  // connection_inband.cc
+  void take_message(ws::Opcode opcode, std::string_view payload);
+  void take_first_message(ws::Opcode opcode, std::string_view payload);
+  void take_control(std::string_view payload, bool hub);
+  void take_channel_message(const auth::ControlMessage& message);
+  void present(CredentialKind kind, base::Secret token);
+  void say(std::string_view json);
+  [[nodiscard]] bool within_rate() noexcept;
+  [[nodiscard]] bool speaks_control() const noexcept;
+
+  // connection_output.cc
+  SendResult enqueue(ws::Opcode opcode, std::string_view payload, bool compressible);
+  [[nodiscard]] bool room_for(std::size_t bytes);
+  void flush_outbox();
+  void written();
+
+  /// Runs a user's callback. What it throws ends the connection with 1011.
+  template <typename Callback>
+  void guard(Callback&& callback);
+
+  Worker& worker_;
+  const WsRoute* route_ = nullptr;
+  io::Stream stream_;
+  auth::State state_;
+  ws::Decoder decoder_;
+  Outbox outbox_;
+  std::shared_ptr<Handshake> handshake_;        // until authenticated or dropped
+  std::shared_ptr<Verification> verification_;  // while one runs
+  std::unique_ptr<RequestState> context_;       // what of the request is still needed
+  std::vector<Subscription> subscriptions_;
+  std::string held_;                            // read from the peer, not processed while reads pause
+  std::any data_;
+  base::MonoTime opened_at_{};
+  base::MonoTime rate_second_{};
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  ConnectionId id_;
+  http::IpAddress address_;
+  std::uint32_t slot_ = 0;
+  std::uint32_t slot_generation_ = 0;
+  std::uint32_t rate_count_ = 0;
+  std::uint16_t close_code_ = 0;                // what went, or will go, over the wire
+  std::uint8_t deflate_bits_ = 0;               // 0: permessage-deflate was not negotiated
+  bool control_protocol_ : 1 = false;           // sallyport.v1 was selected
+  bool ws_mode_ : 1 = false;                    // a 101 has been sent
+  bool reads_paused_ : 1 = false;
+  bool want_read_ : 1 = true;
+  bool want_write_ : 1 = false;
+  bool peer_ended_ : 1 = false;                 // FIN seen while reads were paused
+  bool close_sent_ : 1 = false;
+  bool closed_by_peer_ : 1 = false;
+  bool end_when_written_ : 1 = false;           // FIN follows what is queued
+  bool dirty_ : 1 = false;                      // in the worker's list of connections to flush
+  bool was_blocked_ : 1 = false;                // on_drain is owed
+  bool released_ : 1 = false;
+  bool parsing_ : 1 = false;                    // inside process(): do not enter it again
+  bool tls_wants_write_ : 1 = false;
+};
+
+}  // namespace sallyport::server

@@ -1,0 +1,65 @@
+#include "server/verification.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+#include <utility>
+
+#include "server/worker.h"
+
+namespace sallyport::server {
+
+std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
+                                         std::uint32_t generation) {
+  const WallTime now = worker.now().wall;
+  std::optional<Verdict> last;
+  const auto& backends = verifier_.backends();
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    std::optional<Verdict> verdict = backends[i]->verify_now(presented(), now);
+    if (verdict) {
+      cacheable_ = backends[i]->cacheable();
+      if (!verdict->is_not_mine()) return verdict;
+      last = std::move(verdict);
+      continue;
+    }
+    auto result = std::make_shared<std::optional<Verdict>>();
+    boost::asio::co_spawn(
+        worker.loop().context(),
+        [](std::shared_ptr<Verification> self, std::size_t index, WallTime started,
+           std::shared_ptr<std::optional<Verdict>> out) -> awaitable<void> {
+          *out = co_await self->ask_from(index, started);
+        }(shared_from_this(), i, now, result),
+        boost::asio::bind_cancellation_slot(
+            cancel_.slot(),
+            [self = shared_from_this(), &worker, slot = connection.slot(),
+             place = connection.slot_generation(), generation,
+             result](const std::exception_ptr& error) {
+              worker.loop().turn([&] {
+                Connection* const target = worker.find(slot, place);
+                if (target == nullptr) return;
+                if (error || !*result) {
+                  *result = Verdict::refuse(Failure::kInternal, "the verifier threw");
+                }
+                target->verified(generation, **result);
+              });
+            }));
+    return std::nullopt;
+  }
+  return last;
+}
+
+awaitable<Verdict> Verification::ask_from(std::size_t index, WallTime now) {
+  const auto& backends = verifier_.backends();
+  Verdict last = Verdict::not_mine();
+  for (std::size_t i = index; i < backends.size(); ++i) {
+    std::optional<Verdict> verdict;
+    if (i != index) verdict = backends[i]->verify_now(presented(), now);
+    if (!verdict) verdict = co_await backends[i]->verify_later(presented());
+    cacheable_ = backends[i]->cacheable();
+    if (!verdict->is_not_mine()) co_return std::move(*verdict);
+    last = std::move(*verdict);
+  }
+  co_return last;
+}
+
+}  // namespace sallyport::server

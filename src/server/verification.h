@@ -1,0 +1,48 @@
+#pragma once
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <memory>
+#include <optional>
+
+#include "core/auth/credentials.h"
+#include "core/base/digest.h"
+#include "sallyport/verifier.h"
+#include "server/verification_cache.h"
+
+namespace sallyport::server {
+
+class Connection;
+class Worker;
+
+/// One credential on its way through a route's verifiers. It may outlive its connection by a moment: its
+/// coroutine then holds it.
+class Verification : public std::enable_shared_from_this<Verification> {
+ public:
+  Verification(const Verifier& verifier, auth::Credential credential)
+      : verifier_(verifier), credential_(std::move(credential)) {}
+
+  /// Asks the verifiers in order. An answer, or nothing if it comes later, through `Connection::verified`.
+  [[nodiscard]] std::optional<Verdict> run(Worker& worker, Connection& connection,
+                                           std::uint32_t generation);
+  void cancel() { cancel_.emit(boost::asio::cancellation_type::terminal); }
+
+  [[nodiscard]] CredentialKind kind() const noexcept { return credential_.kind; }
+  /// Under which an acceptance is kept.
+  [[nodiscard]] VerificationCache::Key cache_key(std::uint32_t route) const {
+    return {base::sha256(credential_.token.reveal()), route};
+  }
+  [[nodiscard]] bool cacheable() const noexcept { return cacheable_; }
+
+ private:
+  [[nodiscard]] Presented presented() const noexcept {
+    return {credential_.kind, credential_.token.reveal()};
+  }
+  awaitable<Verdict> ask_from(std::size_t index, WallTime now);
+
+  const Verifier& verifier_;
+  auth::Credential credential_;
+  boost::asio::cancellation_signal cancel_;
+  bool cacheable_ = false;
+};
+
+}  // namespace sallyport::server

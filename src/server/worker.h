@@ -1,0 +1,159 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <typeindex>
+#include <vector>
+
+#include "core/ws/deflate.h"
+#include "io/listener.h"
+#include "io/loop.h"
+#include "server/connection.h"
+#include "server/hub.h"
+#include "server/pending_pool.h"
+#include "server/shared.h"
+#include "server/verification_cache.h"
+
+namespace sallyport::server {
+
+/// How other threads reach a worker that may have ended. Thread-safe; the mutex is taken when a handle is used
+/// from outside, never for a message on its own worker.
+class Mailbox {
+ public:
+  explicit Mailbox(Worker& worker) : worker_(&worker) {}
+  /// Runs `work` on the worker with the connection, unless either has gone.
+  void post(std::uint32_t slot, std::uint32_t generation,
+            std::move_only_function<void(Connection&)> work);
+  void close();
+
+ private:
+  std::mutex mutex_;
+  Worker* worker_;
+};
+
+/// One thread with its loop, listeners, connections, hub and caches. It shares nothing that changes with the
+/// other workers except through `post`.
+class Worker final : public io::TurnHooks, public io::Listener::Sink {
+ public:
+  static constexpr std::size_t kReceiveBytes = 64 * 1024;  ///< the one receive buffer
+  static constexpr std::size_t kCorkBytes = 64 * 1024;     ///< the one buffer for what a turn writes
+  static constexpr int kTlsHandshakesPerTurn = 8;
+  static constexpr int kVerificationsPerTurn = 16;
+  static constexpr int kReadsPerTurn = 4;  ///< full buffers from one connection, then others get their go
+
+  Worker(Shared& shared, unsigned index);
+  ~Worker();
+
+  /// Before `start`.
+  void listen(io::ListeningSocket socket) { sockets_.push_back(std::move(socket)); }
+  void start();
+  void join();
+  /// Ends the loop at once, whatever is open. Thread-safe.
+  void stop() { loop_.stop(); }
+  /// Stops accepting and closes every connection within `window`. Calls `done` on the worker's thread when
+  /// the last one has gone.
+  void drain(base::Milliseconds window, std::function<void()> done);
+  void post(std::move_only_function<void()> work) { loop_.post(std::move(work)); }
+
+  // ---- For connections, on the worker's thread
+  [[nodiscard]] Shared& shared() noexcept { return shared_; }
+  [[nodiscard]] io::Loop& loop() noexcept { return loop_; }
+  [[nodiscard]] Hub& hub() noexcept { return hub_; }
+  [[nodiscard]] VerificationCache& cache() noexcept { return cache_; }
+  [[nodiscard]] base::Now now() const noexcept { return loop_.now(); }
+  [[nodiscard]] std::span<char> receive_buffer() noexcept { return receive_; }
+  [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
+  [[nodiscard]] ws::Inflater& inflater();
+  [[nodiscard]] ws::Deflater& deflater();
+
+  /// The cork: bytes that `connection` writes in this turn gather here and leave in one system call. Taking it
+  /// flushes whoever had it.
+  std::string& cork(Connection& connection);
+  [[nodiscard]] bool corked(const Connection& connection) const noexcept {
+    return corked_ == &connection;
+  }
+  [[nodiscard]] std::string& cork_bytes() noexcept { return cork_; }
+  void uncork() noexcept {
+    corked_ = nullptr;
+    cork_.clear();
+  }
+
+  /// To be flushed when the turn ends.
+  void mark_dirty(Connection& connection) { dirty_.push_back(&connection); }
+  /// To be read again in the next turn, although its socket may not become readable (TLS holds bytes).
+  void read_again(Connection& connection) { again_.push_back(&connection); }
+  [[nodiscard]] bool take_tls_budget() noexcept { return tls_budget_-- > 0; }
+  /// Runs `work` on the connection now if this turn's budget for signatures allows, otherwise in a later one.
+  void verify_in_budget(Connection& connection, std::move_only_function<void(Connection&)> work);
+  /// The connection has authenticated: it no longer counts as pending.
+  void promote(Connection& connection);
+  /// The connection has closed its socket: it is destroyed when the turn has ended.
+  void release(Connection& connection);
+  void keep_until_turn_ends(std::shared_ptr<void> object) { retired_.push_back(std::move(object)); }
+  [[nodiscard]] Connection* find(std::uint32_t slot, std::uint32_t generation) noexcept;
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+
+  // ---- io::TurnHooks
+  void on_timer(base::TimerWheel::Node& node) override;
+  [[nodiscard]] bool on_turn_end() override;
+  void on_clock_step() override;
+  // ---- io::Listener::Sink
+  void on_accept(int fd, const io::Endpoint& peer) override;
+  [[nodiscard]] bool on_descriptors_exhausted() override;
+
+  [[nodiscard]] std::any* state(std::type_index type);
+
+ private:
+  struct Slot {
+    std::unique_ptr<Connection> connection;
+    std::uint32_t generation = 0;
+  };
+  struct Deferred {
+    std::uint32_t slot;
+    std::uint32_t generation;
+    std::move_only_function<void(Connection&)> work;
+  };
+  void run();
+  void serve_deferred();
+  void finish_drain_if_empty();
+  [[nodiscard]] bool make_room(const http::IpAddress& address, Admission::Pending pending);
+
+  Shared& shared_;
+  const unsigned index_;
+  io::Loop loop_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::vector<io::ListeningSocket> sockets_;
+  std::vector<std::unique_ptr<io::Listener>> listeners_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t live_ = 0;
+  PendingPool pending_;
+  Hub hub_;
+  VerificationCache cache_;
+  std::vector<char> receive_;
+  std::string cork_;
+  Connection* corked_ = nullptr;
+  std::vector<Connection*> dirty_;
+  std::vector<Connection*> again_;
+  std::vector<std::uint32_t> released_;
+  std::vector<std::shared_ptr<void>> retired_;
+  std::deque<Deferred> deferred_;
+  std::unique_ptr<ws::Inflater> inflater_;
+  std::unique_ptr<ws::Deflater> deflater_;
+  std::map<std::type_index, std::any> states_;
+  std::function<void()> drained_;
+  int tls_budget_ = kTlsHandshakesPerTurn;
+  int verify_budget_ = kVerificationsPerTurn;
+  int spare_fd_ = -1;
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sallyport::server
