@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sallyport/text.h"
+
 namespace sallyport {
 
 /// Wall-clock time with millisecond precision.
@@ -14,12 +16,12 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono:
 /// Who a connection acts as: what a verifier has proven. Immutable once a connection has it; a refresh
 /// replaces the whole value. Identity is the pair of issuer and subject, never the subject alone.
 struct Principal {
-  std::string issuer;                ///< `iss`; for verifiers without issuers, the verifier's name
-  std::string subject;               ///< `sub`, never empty
-  std::string session;               ///< `sid` where the login has one, otherwise empty
-  std::string token_id;              ///< `jti` where the credential has one, otherwise empty
+  Text issuer;                ///< `iss`; for verifiers without issuers, the verifier's name
+  Text subject;               ///< `sub`, never empty
+  Text session;               ///< `sid` where the login has one, otherwise empty
+  Text token_id;              ///< `jti` where the credential has one, otherwise empty
   std::vector<std::string> scopes;   ///< granted scopes, in the credential's order
-  std::string claims;                ///< all verified claims as a JSON object, or empty
+  Text claims;                ///< all verified claims as a JSON object, or empty
   std::optional<WallTime> issued_at; ///< `iat`
   std::optional<WallTime> expires_at;  ///< `exp`; nothing: the credential does not end by itself
   /// When the authority really ends: `expires_at` plus the verifier's leeway. Nothing flows after it.

@@ -91,6 +91,9 @@ struct Route {
   Reject reject = Reject::kAuto;
   CloseCodes close_codes = CloseCodes::kIana;
   std::vector<std::string> subprotocols = {};  ///< the application's, most wanted first
+  /// False: `Principal::claims` is empty in callbacks, unless the route itself asks for claims. Worth it where
+  /// connections are many: a token's claims are often larger than all else that is kept of it.
+  bool keep_claims = true;
   bool compression = false;                    ///< permessage-deflate (RFC 7692)
 
   /// After authentication, whichever way the credential came, and again on every refresh.

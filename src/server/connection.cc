@@ -160,15 +160,18 @@ void Connection::process(std::span<char> input) {
   }
   parsing_ = false;
   if (!reads_paused_ || dropped()) return;
-  held_.append(input.data(), input.size());
+  if (!input.empty()) {
+    if (held_ == nullptr) held_ = std::make_unique<std::string>();
+    held_->append(input.data(), input.size());
+  }
   set_interest(false, want_write_);
 }
 
 void Connection::process_held() {
   if (parsing_ || reads_paused_ || dropped()) return;
-  if (!held_.empty()) {
-    std::string held = std::exchange(held_, {});
-    process({held.data(), held.size()});
+  if (held_ != nullptr) {
+    const auto held = std::exchange(held_, nullptr);
+    process({held->data(), held->size()});
   }
   if (peer_ended_ && !reads_paused_ && !dropped()) read();
 }

@@ -150,7 +150,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   std::shared_ptr<Verification> verification_;  // while one runs
   std::unique_ptr<RequestState> context_;       // what of the request is still needed
   std::vector<Subscription> subscriptions_;
-  std::string held_;                            // read from the peer, not processed while reads pause
+  std::unique_ptr<std::string> held_;           // read from the peer, not processed while reads pause
   std::any data_;
   base::MonoTime opened_at_{};
   base::MonoTime rate_second_{};

@@ -117,7 +117,7 @@ void Connection::execute(const auth::Action& action) {
 void Connection::reject(Failure failure) {
   log_refusal(failure);
   reads_paused_ = false;
-  held_.clear();
+  held_.reset();
   if (!stream_.handshaken()) return drop();
   const bool can_close = handshake_ != nullptr && handshake_->upgrade() && route_ != nullptr &&
                          failure != Failure::kOriginNotAllowed && failure != Failure::kBadRequest;
@@ -230,12 +230,16 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
     }
     apply(auth::VerifyFailed{generation, failure});
   } else {
-    if (verification_ != nullptr && verification_->cacheable()) {
-      worker_.cache().insert(verification_->cache_key(route_->index), verdict.principal());
+    auth::PrincipalRef who = verdict.principal();
+    if (route_->drops_claims && !who->claims.empty()) {
+      auto lean = std::make_shared<Principal>(*who);
+      lean->claims = {};
+      who = std::move(lean);
     }
-    apply(auth::Verified{.generation = generation,
-                         .principal = verdict.principal(),
-                         .denied = denied(*verdict.principal())});
+    if (verification_ != nullptr && verification_->cacheable()) {
+      worker_.cache().insert(verification_->cache_key(route_->index), who);
+    }
+    apply(auth::Verified{.generation = generation, .principal = who, .denied = denied(*who)});
   }
   if (verification_ != nullptr && state_.phase() != auth::Phase::kReauthenticating) {
     worker_.keep_until_turn_ends(std::exchange(verification_, nullptr));
@@ -279,8 +283,8 @@ void Connection::run_open() {
       .with("connection", text_of(id_))
       .with("route", route_->path)
       .with("address", address_.text())
-      .with("issuer", principal().issuer)
-      .with("subject", principal().subject)
+      .with("issuer", principal().issuer.view())
+      .with("subject", principal().subject.view())
       .with("credential", name(kind));
   // The handshake has served its purpose. What callbacks may still ask for stays.
   context_ = handshake_->take_request();
@@ -325,7 +329,7 @@ void Connection::recheck_subscriptions() {
 
 void Connection::send_close(std::uint16_t code, std::string_view reason) {
   reads_paused_ = false;
-  held_.clear();
+  held_.reset();
   set_interest(true, want_write_);
   if (close_sent_ || dropped()) return;
   const auto payload = ws::encode_close(static_cast<ws::CloseCode>(code), reason);
@@ -350,8 +354,8 @@ void Connection::log_close(const Close& why) {
       .with("connection", text_of(id_))
       .with("route", route_->path)
       .with("address", address_.text())
-      .with("issuer", principal().issuer)
-      .with("subject", principal().subject)
+      .with("issuer", principal().issuer.view())
+      .with("subject", principal().subject.view())
       .with("by", why.failure       ? "server"
                   : closed_by_peer_ ? "peer"
                   : close_sent_     ? "application"

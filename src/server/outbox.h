@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,10 +37,13 @@ class Outbox {
  private:
   void consume(std::size_t size);
 
-  std::vector<Frame> frames_;
-  std::uint32_t first_ = 0;    // frames before it are written
-  std::uint32_t offset_ = 0;   // of the first frame, that much is written
-  std::uint32_t started_ = 0;  // 1: the first frame may not be dropped
+  struct Queue {
+    std::vector<Frame> frames;
+    std::size_t first = 0;    // frames before it are written
+    std::size_t offset = 0;   // of the first frame, that much is written
+    std::size_t started = 0;  // 1: the first frame may not be dropped
+  };
+  std::unique_ptr<Queue> queue_;  // while something waits
   std::size_t bytes_ = 0;
 };
 

@@ -104,6 +104,11 @@ void RouteTable::add_ws(std::string path, Route route, bool hub, const AppOption
                           .channel = std::move(*channel),
                           .scopes = permit.scopes});
   }
+  const bool asks_for_claims =
+      !ws.requirements.claims.empty() || ws.spec.authorize ||
+      std::any_of(ws.permits.begin(), ws.permits.end(),
+                  [](const auth::ChannelPermit& permit) { return permit.channel.needs_claims(); });
+  ws.drops_claims = !ws.spec.keep_claims && !asks_for_claims;
   if (!hub && !ws.permits.empty()) fault(ws.path, "permits mean something on hub routes only");
   ws.index = static_cast<std::uint32_t>(ws_.size());
   ws_.push_back(std::move(compiled));

@@ -24,6 +24,7 @@ struct WsRoute {
   Route spec;
   bool hub = false;
   bool anonymous = false;  ///< its only verifier asks for nothing
+  bool drops_claims = false;  ///< nothing of the route asks for claims, and the spec does not keep them
   auth::Policy policy;
   http::OriginPolicy origins = http::OriginPolicy::same({});
   http::AddressRules addresses;

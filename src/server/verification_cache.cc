@@ -1,31 +1,38 @@
 #include "server/verification_cache.h"
 
+#include <utility>
+
 namespace sallyport::server {
 
 auth::PrincipalRef VerificationCache::find(const Key& key, base::WallTime now) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return nullptr;
-  const auto entry = found->second;
-  if (entry->principal->valid_until.value_or(base::kForever) <= now) {
+  if (found->principal->valid_until.value_or(base::kForever) <= now) {
     entries_.erase(found);
-    recent_.erase(entry);
     return nullptr;
   }
-  recent_.splice(recent_.begin(), recent_, entry);
-  return entry->principal;
+  found->used = true;
+  return found->principal;
 }
 
 void VerificationCache::insert(const Key& key, auth::PrincipalRef principal) {
-  if (const auto found = entries_.find(key); found != entries_.end()) {
-    found->second->principal = std::move(principal);
-    return;
+  if (const auto found = entries_.find(key); found != entries_.end()) entries_.erase(found);
+  if (entries_.size() >= kEntriesMax) evict_one();
+  entries_.insert({.key = key, .principal = std::move(principal)});
+}
+
+// Second chance: the hand goes round the buckets and takes the first entry that was not used since it last
+// came by, which is a good guess at the one unused for longest.
+void VerificationCache::evict_one() {
+  const std::size_t buckets = entries_.bucket_count();
+  for (std::size_t step = 0; step < 2 * buckets; ++step, ++hand_) {
+    const std::size_t bucket = hand_ % buckets;
+    for (auto entry = entries_.begin(bucket); entry != entries_.end(bucket); ++entry) {
+      if (std::exchange(entry->used, false)) continue;
+      entries_.erase(entries_.find(entry->key));
+      return;
+    }
   }
-  if (entries_.size() >= kEntriesMax) {
-    entries_.erase(recent_.back().key);
-    recent_.pop_back();
-  }
-  recent_.push_front({key, std::move(principal)});
-  entries_.emplace(key, recent_.begin());
 }
 
 }  // namespace sallyport::server

@@ -3,10 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <list>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "core/auth/state_machine.h"
 #include "core/base/clock.h"
@@ -19,7 +18,7 @@ namespace sallyport::server {
 /// Kept under SHA-256 of the credential, never under the credential. Belongs to one thread.
 class VerificationCache {
  public:
-  static constexpr std::size_t kEntriesMax = 16'384;  ///< then the one unused for longest is forgotten
+  static constexpr std::size_t kEntriesMax = 16'384;  ///< then one that was not used lately is forgotten
 
   struct Key {
     base::Sha256 digest;
@@ -33,19 +32,31 @@ class VerificationCache {
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
+  struct Entry {
+    Key key;
+    mutable bool used = false;  // since the hand last came by
+    auth::PrincipalRef principal;
+  };
   struct Hash {
+    using is_transparent = void;
     std::size_t operator()(const Key& key) const noexcept {
       std::size_t value = 0;
       std::memcpy(&value, key.digest.data(), sizeof value);
       return value ^ key.route;
     }
+    std::size_t operator()(const Entry& entry) const noexcept { return (*this)(entry.key); }
   };
-  struct Entry {
-    Key key;
-    auth::PrincipalRef principal;
+  struct Equal {
+    using is_transparent = void;
+    static const Key& key_of(const Key& key) noexcept { return key; }
+    static const Key& key_of(const Entry& entry) noexcept { return entry.key; }
+    bool operator()(const auto& a, const auto& b) const noexcept { return key_of(a) == key_of(b); }
   };
-  std::list<Entry> recent_;  // the most recently used first
-  std::unordered_map<Key, std::list<Entry>::iterator, Hash> entries_;
+  void evict_one();
+
+  // One node an entry: a list for the order of use would cost every connection another eighty bytes.
+  std::unordered_set<Entry, Hash, Equal> entries_;
+  std::size_t hand_ = 0;  // the bucket at which the search for a victim goes on
 };
 
 }  // namespace sallyport::server

@@ -36,13 +36,13 @@ Failure failure_of(jose::JwtError error) {
   }
 }
 
-Principal principal_of(jose::Claims claims, std::chrono::seconds leeway) {
-  return {.issuer = std::move(claims.issuer),
-          .subject = std::move(claims.subject),
-          .session = std::move(claims.session),
-          .token_id = std::move(claims.token_id),
+Principal principal_of(jose::Claims claims, const Text& issuer, std::chrono::seconds leeway) {
+  return {.issuer = issuer,
+          .subject = claims.subject,
+          .session = claims.session,
+          .token_id = claims.token_id,
           .scopes = std::move(claims.scopes),
-          .claims = std::move(claims.json),
+          .claims = claims.json,
           .issued_at = claims.issued_at,
           .expires_at = claims.expires_at,
           .valid_until = claims.expires_at + leeway};
@@ -51,7 +51,10 @@ Principal principal_of(jose::Claims claims, std::chrono::seconds leeway) {
 class JwtBackend final : public VerifierBackend {
  public:
   JwtBackend(jose::JwtPolicy policy, jose::KeySet keys, std::string name)
-      : policy_(std::move(policy)), keys_(std::move(keys)), name_(std::move(name)) {}
+      : policy_(std::move(policy)),
+        issuer_(policy_.issuer),
+        keys_(std::move(keys)),
+        name_(std::move(name)) {}
 
   std::optional<Verdict> verify_now(const Presented& presented, WallTime now) const override {
     auto claims = jose::verify_jwt(presented.token, policy_, keys_, now);
@@ -66,7 +69,7 @@ class JwtBackend final : public VerifierBackend {
       return Verdict::refuse(Failure::kInvalidToken,
                              name_ + ": the token is bound to a key (cnf) that was not proven");
     }
-    return Verdict::accept(principal_of(std::move(*claims), policy_.leeway));
+    return Verdict::accept(principal_of(std::move(*claims), issuer_, policy_.leeway));
   }
   bool cacheable() const noexcept override { return true; }
   std::string_view name() const noexcept override { return name_; }
@@ -81,6 +84,7 @@ class JwtBackend final : public VerifierBackend {
   }
 
   const jose::JwtPolicy policy_;
+  const Text issuer_;  // shared by all principals
   const jose::KeySet keys_;
   const std::string name_;
 };

@@ -1,6 +1,5 @@
 #include "core/auth/access.h"
 
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <algorithm>
 
@@ -14,8 +13,11 @@ constexpr base::JsonLimits kLimits{.bytes = 256 * 1024, .depth = 32};
 
 bool equals(const boost::json::value& claim, std::string_view value) {
   if (const auto* text = claim.if_string()) return std::string_view(*text) == value;
-  if (claim.is_object() || claim.is_array() || claim.is_null()) return false;
-  return boost::json::serialize(claim) == value;
+  if (const bool* flag = claim.if_bool()) return value == (*flag ? "true" : "false");
+  if (!claim.is_number()) return false;
+  // Compared as numbers, since there are several ways to write one: the library prints 1.5 as 1.5E0.
+  const auto number = base::parse_json(value);
+  return number && number->is_number() && *number == claim;
 }
 
 }  // namespace

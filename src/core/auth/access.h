@@ -21,8 +21,9 @@ class Claims {
 
   /// The claim's value if it is a string.
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
-  /// True if the claim's value is `value` or an array that contains it. Strings compare as they are;
-  /// numbers and booleans as they are written in JSON, so that `tenant = "7"` matches the number 7.
+  /// True if the claim's value is `value` or an array that contains it. Strings compare as they are,
+  /// booleans by their names, and numbers by what `value` is as a JSON number, so that `tenant = "7"`
+  /// matches the number 7 (but not 7.0: integers and fractions are told apart).
   [[nodiscard]] bool contains(std::string_view name, std::string_view value) const;
 
  private:

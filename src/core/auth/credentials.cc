@@ -37,7 +37,10 @@ bool is_bearer(std::string_view authorization) {
   if (authorization.size() < kScheme.size()) return false;
   const bool same = std::equal(kScheme.begin(), kScheme.end(), authorization.begin(),
                                [](char a, char b) { return a == (b | 0x20); });
-  return same && (authorization.size() == kScheme.size() || authorization[kScheme.size()] == ' ');
+  if (!same || authorization.size() == kScheme.size()) return same;
+  // A tab is no separator (RFC 6750 section 2.1), but what follows it is a token all the same: it is
+  // taken, refused by the verifier, and never seen by anyone else.
+  return authorization[kScheme.size()] == ' ' || authorization[kScheme.size()] == '\t';
 }
 
 std::string_view bearer_token(std::string_view authorization) {

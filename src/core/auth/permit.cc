@@ -1,6 +1,7 @@
 #include "core/auth/permit.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/auth/access.h"
@@ -70,28 +71,49 @@ bool ChannelPattern::matches(std::string_view channel, const Principal& who,
       continue;
     }
     std::string value;
-    if (part.kind == Kind::kSubject) value = who.subject;
+    if (part.kind == Kind::kSubject) value = who.subject.str();
     if (part.kind == Kind::kParam) value = std::string(params(part.text));
     if (part.kind == Kind::kClaim) value = who.claim(part.text).value_or("");
     if (value.empty() || value.find('/') != std::string::npos) return false;
     resolved.push_back({Kind::kLiteral, std::move(value)});
   }
-  return match(resolved, 0, channel);
+  return match(resolved, channel);
 }
 
-// Patterns and channels are short (255 bytes), and two wildcards never touch, so plain backtracking is
-// bounded by the channel's length to the number of wildcards within one level.
-bool ChannelPattern::match(const std::vector<Part>& parts, std::size_t index,
-                           std::string_view rest) {
-  if (index == parts.size()) return rest.empty();
-  if (parts[index].kind == Kind::kLiteral) {
-    return rest.starts_with(parts[index].text) &&
-           match(parts, index + 1, rest.substr(parts[index].text.size()));
+bool ChannelPattern::needs_claims() const noexcept {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [](const Part& part) { return part.kind == Kind::kClaim; });
+}
+
+// A wildcard first takes one byte; where the rest does not fit, the last wildcard takes one more. No other
+// has to give way: the bytes between two places where the text behind a wildcard fits hold no slash, so
+// the next wildcard can take them as well. Time is bounded by the product of the two lengths, whatever
+// the peer chooses as a channel.
+bool ChannelPattern::match(const std::vector<Part>& parts, std::string_view channel) {
+  std::size_t part = 0;
+  std::size_t at = 0;
+  std::optional<std::size_t> wildcard;
+  std::size_t taken = 0;  // where the last wildcard's bytes end
+  const auto extendable = [channel](std::size_t end) {
+    return end < channel.size() && channel[end] != '/';
+  };
+  while (part < parts.size() || at < channel.size()) {
+    const Part* const next = part < parts.size() ? &parts[part] : nullptr;
+    if (next != nullptr && next->kind == Kind::kAny && extendable(at)) {
+      wildcard = part++;
+      taken = ++at;
+    } else if (next != nullptr && next->kind == Kind::kLiteral &&
+               channel.substr(at).starts_with(next->text)) {
+      at += next->text.size();
+      ++part;
+    } else if (wildcard && extendable(taken)) {
+      at = ++taken;
+      part = *wildcard + 1;
+    } else {
+      return false;
+    }
   }
-  for (std::size_t size = 1; size <= rest.size() && rest[size - 1] != '/'; ++size) {
-    if (match(parts, index + 1, rest.substr(size))) return true;
-  }
-  return false;
+  return true;
 }
 
 bool permitted(const std::vector<ChannelPermit>& permits, ChannelAction action,

@@ -29,6 +29,8 @@ class ChannelPattern {
 
   [[nodiscard]] bool matches(std::string_view channel, const Principal& who,
                              const ParamLookup& params) const;
+  /// True if `{claim.NAME}` is in it.
+  [[nodiscard]] bool needs_claims() const noexcept;
 
  private:
   enum class Kind { kLiteral, kAny, kParam, kSubject, kClaim };
@@ -36,8 +38,7 @@ class ChannelPattern {
     Kind kind;
     std::string text;
   };
-  [[nodiscard]] static bool match(const std::vector<Part>& parts, std::size_t index,
-                                  std::string_view rest);
+  [[nodiscard]] static bool match(const std::vector<Part>& parts, std::string_view channel);
   std::vector<Part> parts_;
 };
 

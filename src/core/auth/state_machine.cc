@@ -22,26 +22,33 @@ MonoTime after(MonoTime start, Milliseconds delay) {
 // The same moment on the monotonic clock. One already past is due at once.
 MonoTime on_monotonic(WallTime moment, Now now) {
   if (moment == kForever) return kNever;
-  return after(now.mono, std::max(Milliseconds(0), moment - now.wall));
+  return moment <= now.wall ? now.mono : after(now.mono, moment - now.wall);
+}
+
+// A verifier that says when its credential expires and nothing about a leeway means that moment:
+// forgetting `valid_until` must not make an authority endless.
+WallTime end_of(const Principal& who) {
+  return who.valid_until ? *who.valid_until : who.expires_at.value_or(kForever);
 }
 
 }  // namespace
 
 WallTime warning_time(const Principal& principal, Milliseconds lead, WallTime now) {
   if (!principal.expires_at) return kForever;
-  const WallTime start = std::min(principal.issued_at.value_or(now), now);
-  const Milliseconds life = std::max(Milliseconds(0), *principal.expires_at - start);
-  return *principal.expires_at - std::min(lead, life / 5);
+  const WallTime end = *principal.expires_at;
+  // Nothing was issued before 1970; together with an expiry near the other end of what a NumericDate
+  // may say, the difference would overflow.
+  const WallTime start = std::max(WallTime(), std::min(principal.issued_at.value_or(now), now));
+  return end <= start ? end : end - std::min(lead, (end - start) / 5);
 }
 
 State::State(const Policy& policy, Now now) : last_heard_(now.mono) {
   deadlines_.fill(kNever);
-  deadlines_[static_cast<std::size_t>(Deadline::kHandshake)] =
-      after(now.mono, policy.handshake_timeout);
+  step_deadline_ = after(now.mono, policy.handshake_timeout);
 }
 
 MonoTime State::next_deadline() const noexcept {
-  return *std::min_element(deadlines_.begin(), deadlines_.end());
+  return std::min(step_deadline_, *std::min_element(deadlines_.begin(), deadlines_.end()));
 }
 
 std::optional<Deadline> State::passed(MonoTime now) const noexcept {
@@ -153,7 +160,7 @@ class Step {
   void on(const Verified& e) {
     if (!awaited(e.generation)) return stale();
     SALLYPORT_ASSERT(e.principal != nullptr);
-    const WallTime ends = e.principal->valid_until.value_or(kForever);
+    const WallTime ends = end_of(*e.principal);
     if (e.revoked) return end(Failure::kTokenRevoked);
     if (ends <= now_.wall) return end(Failure::kTokenExpired);
     if (s_.phase_ == Phase::kReauthenticating) {
@@ -357,7 +364,7 @@ class Step {
 
   void adopt(const PrincipalRef& principal) {
     s_.principal_ = principal;
-    s_.authority_end_ = principal->valid_until.value_or(kForever);
+    s_.authority_end_ = end_of(*principal);
     clear(Deadline::kVerify);
     arm(Deadline::kExpiry, on_monotonic(s_.authority_end_, now_));
     arm(Deadline::kRefresh,
@@ -377,12 +384,23 @@ class Step {
            (s_.phase_ == Phase::kVerifying || s_.phase_ == Phase::kReauthenticating);
   }
   [[nodiscard]] bool due(Deadline which) const { return s_.deadline(which) <= now_.mono; }
-  void arm(Deadline which, MonoTime at) { s_.deadlines_[static_cast<std::size_t>(which)] = at; }
-  void clear(Deadline which) { arm(which, kNever); }
+  void arm(Deadline which, MonoTime at) {
+    const auto index = static_cast<std::size_t>(which);
+    if (index >= kStepDeadlines) {
+      s_.deadlines_[index - kStepDeadlines] = at;
+      return;
+    }
+    s_.step_ = which;
+    s_.step_deadline_ = at;
+  }
+  void clear(Deadline which) {
+    if (static_cast<std::size_t>(which) >= kStepDeadlines || s_.step_ == which) arm(which, kNever);
+  }
   void disarm_all() {
     // A drain that has begun goes on whatever else happens.
     const MonoTime drain = s_.deadline(Deadline::kDrain);
     s_.deadlines_.fill(kNever);
+    s_.step_deadline_ = kNever;
     if (s_.live()) arm(Deadline::kDrain, drain);
   }
   void stale() { actions_.add(ActionKind::kCountStale); }

@@ -32,23 +32,26 @@ enum class Phase : std::uint8_t {
 };
 inline constexpr std::size_t kPhases = 7;
 
-/// What can be waited for. A deadline that is not set is `kNever`.
+/// What can be waited for. A deadline that is not set is `kNever`. The first five belong to a step on the way in
+/// or out and follow each other, so a connection has at most one of them; the others run side by side.
 enum class Deadline : std::uint8_t {
   kHandshake,   ///< TCP accept to complete request head; not reset by bytes
   kMiddleware,  ///< request head to the end of middleware
   kAuth,        ///< upgrade to first message
   kVerify,      ///< one verification
+  kClose,       ///< the closing handshake
   kExpiry,      ///< the authority's end, `valid_until`
   kRefresh,     ///< when the peer is warned of it
   kSession,     ///< `max_session`
   kPing,        ///< when to ask whether the peer is there
   kPong,        ///< when it counts as gone
   kDrain,       ///< this connection's share of the drain window
-  kClose,       ///< the closing handshake
 };
+inline constexpr std::size_t kStepDeadlines = 5;
 inline constexpr std::size_t kDeadlines = 11;
 
-/// The part of a route that the machine needs. Zero or `kUnlimited` switches a limit off.
+/// The part of a route that the machine needs. `kUnlimited` switches a limit off; zero means at once. Of
+/// `max_session` and `ping_interval` one must be finite, or a credential without an end is waited on for ever.
 struct Policy {
   static constexpr base::Milliseconds kUnlimited = base::Milliseconds::max();
 
@@ -193,7 +196,9 @@ class State {
     return phase_ == Phase::kAuthenticated || phase_ == Phase::kReauthenticating;
   }
   [[nodiscard]] base::MonoTime deadline(Deadline which) const noexcept {
-    return deadlines_[static_cast<std::size_t>(which)];
+    const auto index = static_cast<std::size_t>(which);
+    if (index >= kStepDeadlines) return deadlines_[index - kStepDeadlines];
+    return step_ == which ? step_deadline_ : base::kNever;
   }
   /// The earliest deadline: what the connection's one timer is armed for.
   [[nodiscard]] base::MonoTime next_deadline() const noexcept;
@@ -208,13 +213,15 @@ class State {
  private:
   friend class Step;
 
-  std::array<base::MonoTime, kDeadlines> deadlines_;
+  std::array<base::MonoTime, kDeadlines - kStepDeadlines> deadlines_;
+  base::MonoTime step_deadline_ = base::kNever;
   base::WallTime authority_end_ = base::kForever;
   base::MonoTime last_heard_;
   base::MonoTime refresh_window_{};
   PrincipalRef principal_;
   std::uint32_t generation_ = 0;
   std::uint16_t refreshes_ = 0;
+  Deadline step_ = Deadline::kHandshake;
   Phase phase_ = Phase::kUpgrading;
   bool upgraded_ = false;
   bool opened_ = false;

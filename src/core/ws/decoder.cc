@@ -263,7 +263,6 @@ void Decoder::begin_frame(const Header& header) noexcept {
   message_opcode_ = header.opcode;
   message_compressed_ = header.rsv1;
   fragments_ = 1;
-  utf8_.reset();
 }
 
 std::optional<Event> Decoder::take_control(std::span<char> piece) {

@@ -138,7 +138,7 @@ class Decoder {
   Phase phase_ = Phase::kClear;
   Opcode frame_opcode_ = Opcode::kContinuation;
   Opcode message_opcode_ = Opcode::kContinuation;
-  Utf8Validator utf8_;
+  Utf8Validator utf8_;  // between messages always complete, or the last one would have failed
   bool fin_ = false;
   bool message_open_ = false;
   bool message_compressed_ = false;

@@ -107,6 +107,17 @@ TEST(DecoderLimit, ControlFramesAreAllowedExactlyAndRenewed) {
   EXPECT_EQ(said, std::vector{violated(Violation::kTooManyControlFrames)});
 }
 
+TEST(DecoderLimit, EveryDataFrameBeginsTheCountOfControlFramesAgain) {
+  const std::string two_pings = masked(Opcode::kPing, "") + masked(Opcode::kPing, "");
+  const std::string stream = masked(Opcode::kText, "a", false) + two_pings +
+                             masked(Opcode::kContinuation, "b", false) + two_pings +
+                             masked(Opcode::kContinuation, "c") + two_pings +
+                             masked(Opcode::kBinary, std::string(200, 'd')) + two_pings;
+  const auto said = decode(stream, {.control_frames_between_data = 2});
+  EXPECT_EQ(said.size(), 10U);
+  EXPECT_EQ(said.back(), ping(""));
+}
+
 TEST(DecoderLimit, LimitsChangeBetweenMessagesAndWithinThem) {
   Decoder decoder(Role::kServer, {.message_bytes = 8, .fragments = 1});
   std::vector<Said> said;
@@ -123,8 +134,6 @@ TEST(DecoderLimit, LimitsChangeBetweenMessagesAndWithinThem) {
 
 TEST(DecoderLimit, AHeaderReservesNothing) {
   Decoder decoder(Role::kServer, {.message_bytes = 1ULL << 40});
-  std::string frame;
-  append_frame(frame, {.opcode = Opcode::kBinary, .mask = kTestKey}, "");
   const FrameHeader header =
       encode_header({.opcode = Opcode::kBinary, .mask = kTestKey}, 1ULL << 30);
   std::vector<Said> said;

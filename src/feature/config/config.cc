@@ -1,0 +1,113 @@
+#include "feature/config/config.h"
+
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "feature/config/reading.h"
+#include "feature/config/route_section.h"
+#include "feature/config/server_section.h"
+#include "feature/config/tree.h"
+#include "feature/config/verifier_section.h"
+#include "io/tls.h"
+#include "server/keys.h"
+
+namespace sallyport::config {
+namespace {
+
+std::unexpected<std::vector<Finding>> only(const std::string& file, int line, std::string text) {
+  return std::unexpected(
+      std::vector<Finding>{{.file = file, .line = line, .severity = Severity::kError, .text = std::move(text)}});
+}
+
+void install_route(const RouteEntry& entry, App& app) {
+  switch (entry.handler) {
+    case Handler::kHub: app.hub(entry.path, *entry.route); return;
+    case Handler::kStatic: app.files(entry.path, entry.root); return;
+    case Handler::kEcho: {
+      Route route = *entry.route;
+      route.on_message = [](Connection& connection, Message message) { connection.send(message); };
+      app.ws(entry.path, std::move(route));
+      return;
+    }
+  }
+}
+
+// What the library itself would refuse at the start. The parts have been checked one by one, with better
+// lines; this is for whatever they have missed.
+void rehearse(const Config& config, Findings& findings) {
+  App app({.public_url = config.app.public_url});
+  for (const RouteEntry& entry : config.routes) {
+    if (entry.handler == Handler::kStatic) continue;  // all it needs is its folder
+    try {
+      install_route(entry, app);
+    } catch (const std::invalid_argument& error) {
+      findings.error(entry.line, error.what());
+    }
+  }
+}
+
+}  // namespace
+
+Files Files::system() {
+  return {.load_keys =
+              [](KeySource source, const std::string& path) {
+                switch (source) {
+                  case KeySource::kJwks: return jwks_file(path);
+                  case KeySource::kSecret: return secret_file(path);
+                  case KeySource::kPublicKey: return public_key_file(path);
+                }
+                throw std::runtime_error(path + ": unknown kind of key source");
+              },
+          .tls_fault =
+              [](const std::string& certificate, const std::string& key) {
+                const auto context = io::TlsContext::load(certificate, key);
+                return context ? std::string() : context.error();
+              },
+          .is_folder =
+              [](const std::string& path) {
+                std::error_code error;
+                const auto real = std::filesystem::canonical(path, error);
+                return !error && std::filesystem::is_directory(real, error);
+              }};
+}
+
+std::expected<Config, std::vector<Finding>> parse(std::string_view text, const std::string& file,
+                                                  const Files& files) {
+  const auto tree = parse_toml(text);
+  if (!tree) return only(file, tree.error().line, tree.error().text);
+  Findings findings(file);
+  Reading reading{
+      .findings = findings, .files = files, .folder = std::filesystem::path(file).parent_path()};
+  Config config;
+  Section root(*tree, 1, {}, findings);
+  read_server(root, reading, config);
+  const std::vector<std::string> verifiers = read_verifiers(root, reading, config);
+  read_routes(root, reading, verifiers, config);
+  root.finish();
+  if (!findings.has_errors()) rehearse(config, findings);
+  if (findings.has_errors()) return std::unexpected(findings.take());
+  config.warnings = findings.take();
+  return config;
+}
+
+std::expected<Config, std::vector<Finding>> load(const std::string& path) {
+  std::string text;
+  try {
+    text = read_file(path, kConfigBytesMax);
+  } catch (const std::runtime_error& error) {
+    // The library's sentence begins with the file's name, as a finding does.
+    std::string_view what = error.what();
+    if (what.starts_with(path + ": ")) what.remove_prefix(path.size() + 2);
+    return only(path, 1, std::string(what));
+  }
+  return parse(text, path, Files::system());
+}
+
+void install(const Config& config, App& app) {
+  for (const RouteEntry& entry : config.routes) install_route(entry, app);
+}
+
+}  // namespace sallyport::config

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "feature/config/finding.h"
+#include "sallyport/app.h"
+#include "sallyport/route.h"
+#include "sallyport/verifier.h"
+
+namespace sallyport::config {
+
+enum class LogFormat : std::uint8_t { kJson, kText };
+
+struct LogSettings {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kJson;
+};
+
+enum class Handler : std::uint8_t { kEcho, kHub, kStatic };
+
+/// One `[verifier.NAME]`: what it was made from, and the verifier itself.
+struct VerifierEntry {
+  std::string name;
+  int line = 1;
+  JwtOptions options;
+  Verifier verifier;
+};
+
+/// One `[[route]]`. A static one has a `root` and no `route`; the others are the reverse.
+struct RouteEntry {
+  std::string path;
+  int line = 1;
+  Handler handler = Handler::kEcho;
+  std::optional<Route> route = {};
+  std::string root = {};
+};
+
+/// A configuration without errors. File names in it are relative to the working directory no more: they
+/// have been joined to the configuration file's folder.
+struct Config {
+  AppOptions app = {};  ///< `log` is not set: whoever runs the app owns the log
+  RunOptions run = {};
+  LogSettings log = {};
+  std::vector<VerifierEntry> verifiers = {};
+  std::vector<RouteEntry> routes = {};
+  std::vector<Finding> warnings = {};
+};
+
+enum class KeySource : std::uint8_t { kJwks, kSecret, kPublicKey };
+
+/// The files that a configuration names. They are looked at while it is read, so that a fault has a line.
+struct Files {
+  /// Throws std::runtime_error that names the file and the fault.
+  std::function<Keys(KeySource source, const std::string& path)> load_keys;
+  /// Why the pair cannot be served; empty if it can.
+  std::function<std::string(const std::string& certificate, const std::string& key)> tls_fault;
+  std::function<bool(const std::string& path)> is_folder;
+
+  /// The file system's.
+  [[nodiscard]] static Files system();
+};
+
+/// Reads the configuration file at `path` and every file it names. Returns all findings if at least one is
+/// an error, warnings among them.
+[[nodiscard]] std::expected<Config, std::vector<Finding>> load(const std::string& path);
+
+/// The same for a text. `file` names it in findings, and its folder is where relative paths start.
+[[nodiscard]] std::expected<Config, std::vector<Finding>> parse(std::string_view text,
+                                                                const std::string& file,
+                                                                const Files& files);
+
+/// Puts the routes into the app. Throws what `App` throws, which a configuration from `load` does not make
+/// it do unless a static folder has gone since.
+void install(const Config& config, App& app);
+
+}  // namespace sallyport::config

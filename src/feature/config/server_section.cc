@@ -1,0 +1,183 @@
+#include "feature/config/server_section.h"
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/http/origin.h"
+#include "feature/config/spelling.h"
+#include "io/address.h"
+
+namespace sallyport::config {
+namespace {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+using namespace sallyport::literals;
+
+constexpr std::uint32_t kWorkersMax = 1024;
+constexpr std::uint32_t kPendingMax = 10'000'000;
+
+const Table& table_of(const Entry& entry) { return std::get<Table>(entry.node.value); }
+
+void read_listen(Section& server, Reading& reading, Config& config) {
+  const auto addresses = server.read_texts("listen");
+  if (!addresses) return;
+  if (addresses->empty()) {
+    server.error(server.line_of("listen"),
+                 "listen must name at least one address, such as \"127.0.0.1:8080\"");
+    return;
+  }
+  const bool plain = !config.app.tls && !server.has("tls");
+  std::set<std::string> seen;
+  config.run.listen.clear();
+  for (const Text& address : *addresses) {
+    const auto endpoint = io::parse_endpoint(address.value);
+    if (!endpoint) {
+      server.error(address.line, "listen: " + endpoint.error());
+      continue;
+    }
+    if (endpoint->port() != 0 && !seen.insert(endpoint->text()).second) {
+      server.error(address.line, "listen names " + in_quotes(address.value) + " twice");
+      continue;
+    }
+    config.run.listen.push_back(address.value);
+    if (endpoint->loopback()) continue;
+    reading.off_loopback = true;
+    if (!plain) continue;
+    if (config.app.insecure_plaintext) {
+      server.warning(address.line, "listen: " + in_quotes(address.value) +
+                                       " serves plain text to other machines (insecure_plaintext); whoever is "
+                                       "on the way can read and reuse every token");
+    } else {
+      server.error(address.line,
+                   "listen: " + in_quotes(address.value) +
+                       " is not a loopback address, so TLS is required; write [server.tls], or "
+                       "insecure_plaintext = true if something in front of it ends TLS");
+    }
+  }
+}
+
+void read_public_url(Section& server, Config& config) {
+  std::string url;
+  if (!server.read_string("public_url", url)) return;
+  const auto origin = http::Origin::parse(url);
+  if (!origin) {
+    server.error(server.line_of("public_url"),
+                 "public_url " + in_quotes(url) + ": " + std::string(http::describe(origin.error())) +
+                     "; write for example \"https://chat.example.com\"");
+  } else if (origin->scheme() != "https" && origin->scheme() != "http") {
+    server.error(server.line_of("public_url"),
+                 "public_url " + in_quotes(url) + " must begin with https:// or http://, as browsers name a page");
+  } else {
+    config.app.public_url = url;
+  }
+}
+
+void read_client_certificate(Section& tls) {
+  std::string wanted;
+  if (!tls.read_string("client_certificate", wanted) || wanted == "none") return;
+  const int line = tls.line_of("client_certificate");
+  if (wanted == "optional" || wanted == "required") {
+    tls.error(line, not_available("client_certificate = " + in_quotes(wanted)));
+    return;
+  }
+  const std::string words[] = {"none", "optional", "required"};
+  tls.error(line, "client_certificate must be " + alternatives(words) + ", not " + in_quotes(wanted) +
+                      did_you_mean(wanted, words));
+}
+
+void read_tls(Section& server, Reading& reading, Config& config) {
+  const Entry* const entry = server.read_table("tls");
+  if (entry == nullptr) return;
+  Section tls(table_of(*entry), entry->node.line, "[server.tls]", reading.findings);
+  std::string certificate;
+  std::string key;
+  const bool has_certificate = tls.read_string("certificate", certificate);
+  const bool has_key = tls.read_string("key", key);
+  if (!tls.has("certificate")) tls.error(tls.line(), "certificate is missing; name the PEM file of the chain");
+  if (!tls.has("key")) tls.error(tls.line(), "key is missing; name the PEM file of the private key");
+  tls.unavailable("client_ca");
+  read_client_certificate(tls);
+  tls.finish();
+  if (!has_certificate || !has_key) return;
+  config.app.tls = pem(reading.path(certificate), reading.path(key));
+  const std::string fault =
+      reading.files.tls_fault(config.app.tls->certificate_file, config.app.tls->key_file);
+  if (!fault.empty()) tls.error(tls.line_of("certificate"), fault);
+}
+
+void read_limits(Section& server, Reading& reading, Config& config) {
+  const Entry* const entry = server.read_table("limits");
+  if (entry == nullptr) return;
+  ServerLimits& limits = config.app.limits;
+  Section section(table_of(*entry), entry->node.line, "[server.limits]", reading.findings);
+  section.read_duration("handshake_timeout", limits.handshake_timeout, {1ms, 1h});
+  section.read_size("header_bytes", limits.header_bytes, {256_B, 1_MiB});
+  section.read_integer("pending", limits.pending, {1, kPendingMax});
+  section.read_integer("pending_per_address", limits.pending_per_address, {1, kPendingMax});
+  section.read_rate("failures_per_address", limits.failures_per_address);
+  section.finish();
+}
+
+void read_server_table(Section& root, Reading& reading, Config& config) {
+  const Entry* const entry = root.read_table("server");
+  if (entry == nullptr) return;
+  Section server(table_of(*entry), entry->node.line, "[server]", reading.findings);
+  server.read_boolean("insecure_plaintext", config.app.insecure_plaintext);
+  read_public_url(server, config);
+  read_tls(server, reading, config);
+  read_listen(server, reading, config);
+  std::uint32_t workers = 0;
+  if (server.read_integer("workers", workers, {0, kWorkersMax})) config.run.workers = workers;
+  server.read_duration("drain", config.run.drain, {0ms, 1h});
+  server.unavailable("trusted_proxies");
+  read_limits(server, reading, config);
+  server.finish();
+}
+
+void read_log(Section& root, Reading& reading, Config& config) {
+  const Entry* const entry = root.read_table("log");
+  if (entry == nullptr) return;
+  Section log(table_of(*entry), entry->node.line, "[log]", reading.findings);
+  log.read_choice("level", config.log.level,
+                  {{"trace", LogLevel::kTrace},
+                   {"debug", LogLevel::kDebug},
+                   {"info", LogLevel::kInfo},
+                   {"warn", LogLevel::kWarn},
+                   {"error", LogLevel::kError}});
+  log.read_choice("format", config.log.format, {{"json", LogFormat::kJson}, {"text", LogFormat::kText}});
+  log.finish();
+}
+
+// Only the store that is not one is there: what is kept lives in memory.
+void read_store(Section& root, Reading& reading) {
+  const Entry* const entry = root.read_table("store");
+  if (entry == nullptr) return;
+  Section store(table_of(*entry), entry->node.line, "[store]", reading.findings);
+  std::string kind;
+  if (store.read_string("kind", kind) && kind != "memory") {
+    const std::string words[] = {"memory", "sqlite", "redis"};
+    if (kind == words[1] || kind == words[2]) {
+      store.error(store.line_of("kind"), not_available("kind = " + in_quotes(kind)));
+    } else {
+      store.error(store.line_of("kind"), "kind must be " + alternatives(words) + ", not " + in_quotes(kind) +
+                                             did_you_mean(kind, words));
+    }
+  }
+  store.unavailable("path");
+  store.unavailable("url");
+  store.finish();
+}
+
+}  // namespace
+
+void read_server(Section& root, Reading& reading, Config& config) {
+  read_server_table(root, reading, config);
+  read_log(root, reading, config);
+  read_store(root, reading);
+  root.refuse("admin", not_available("[admin]"));
+}
+
+}  // namespace sallyport::config
