@@ -1,5 +1,6 @@
-// In-band control messages. The cheap look and the strict parser must agree, since the first decides
-// whether a credential is kept from the application; what is handed on must be the JSON that came.
+// In-band control messages. The cheap look and the strict parser must agree, since the first
+// decides whether a credential is kept from the application; what is handed on must be the JSON
+// that came.
 
 #include <algorithm>
 #include <boost/json/value.hpp>
@@ -24,11 +25,16 @@ constexpr base::JsonLimits kAnswerLimits{.bytes = SIZE_MAX, .depth = 65};
 
 std::string_view name_of(auth::ControlType type) {
   switch (type) {
-    case auth::ControlType::kAuth: return "auth";
-    case auth::ControlType::kRefresh: return "refresh";
-    case auth::ControlType::kSubscribe: return "subscribe";
-    case auth::ControlType::kUnsubscribe: return "unsubscribe";
-    case auth::ControlType::kPublish: return "publish";
+    case auth::ControlType::kAuth:
+      return "auth";
+    case auth::ControlType::kRefresh:
+      return "refresh";
+    case auth::ControlType::kSubscribe:
+      return "subscribe";
+    case auth::ControlType::kUnsubscribe:
+      return "unsubscribe";
+    case auth::ControlType::kPublish:
+      return "publish";
   }
   return {};
 }
@@ -85,9 +91,12 @@ void check_pattern(std::string_view text) {
   const auto pattern = auth::ChannelPattern::parse(text.substr(0, middle));
   if (!pattern) return;
   const Principal who{.subject = "alice", .claims = R"({"t":"a"})"};
-  const bool fits = pattern->matches(text.substr(middle), who, [](std::string_view) { return "b"; });
+  const bool fits =
+      pattern->matches(text.substr(middle), who, [](std::string_view) { return "b"; });
   // No pattern adds or removes a level.
-  const auto levels = [](std::string_view name) { return std::count(name.begin(), name.end(), '/'); };
+  const auto levels = [](std::string_view name) {
+    return std::count(name.begin(), name.end(), '/');
+  };
   if (fits && text.substr(0, middle).find('{') == std::string_view::npos) {
     SALLYPORT_ASSERT(levels(text.substr(0, middle)) == levels(text.substr(middle)));
   }

@@ -82,7 +82,8 @@ TEST(Requirements, CompareNumbersAsNumbers) {
   EXPECT_TRUE(met(R"({"tenant":18446744073709551615})", "tenant", {"18446744073709551615"}));
   EXPECT_TRUE(met(R"({"level":1.5})", "level", {"1.5"}));
   EXPECT_TRUE(met(R"({"level":150e-2})", "level", {"1.5"}));
-  for (const char* const other : {"", "07", "70", "8", "7.0", " x7", "seven", "true", "[7]", "\"7\""}) {
+  for (const char* const other :
+       {"", "07", "70", "8", "7.0", " x7", "seven", "true", "[7]", "\"7\""}) {
     EXPECT_FALSE(met(R"({"tenant":7})", "tenant", {other})) << other;
   }
   EXPECT_FALSE(met(R"({"tenant":9007199254740993})", "tenant", {"9007199254740992"}));
@@ -118,8 +119,8 @@ TEST(Requirements, DemandEveryClaim) {
 
 TEST(Requirements, AreNotMetByClaimsThatCannotBeRead) {
   for (const char* const claims :
-       {"", "{", "null", "[]", "\"role\"", R"({"role":"admin"} x)", R"({"role":"x","role":"admin"})",
-        R"({"role":"admin",})", R"(["role","admin"])"}) {
+       {"", "{", "null", "[]", "\"role\"", R"({"role":"admin"} x)",
+        R"({"role":"x","role":"admin"})", R"({"role":"admin",})", R"(["role","admin"])"}) {
     EXPECT_FALSE(met(claims, "role", {"admin"})) << claims;
   }
 }
@@ -137,7 +138,8 @@ TEST(Claims, GiveTheTextOfAStringAndOfNothingElse) {
 TEST(Claims, AnswerNoWhereTheyAreTooDeepOrTooLong) {
   const std::string deep = std::string(40, '[') + std::string(40, ']');
   EXPECT_EQ(Claims(R"({"a":"x","d":)" + deep + "}").text("a"), std::nullopt);
-  EXPECT_EQ(Claims(R"({"a":"x","d":")" + std::string(300'000, 'x') + "\"}").text("a"), std::nullopt);
+  EXPECT_EQ(Claims(R"({"a":"x","d":")" + std::string(300'000, 'x') + "\"}").text("a"),
+            std::nullopt);
 }
 
 TEST(Principal, AnswersForItsScopesAndClaims) {

@@ -35,7 +35,8 @@ struct Taken {
 
 std::string replaced(std::string_view text) {
   std::string result(text);
-  for (std::size_t at; (at = result.find("$T")) != std::string::npos;) result.replace(at, 2, kToken);
+  for (std::size_t at; (at = result.find("$T")) != std::string::npos;)
+    result.replace(at, 2, kToken);
   return result;
 }
 
@@ -61,8 +62,8 @@ Taken take(const CredentialSet& accepted, std::string_view target, std::string_v
   return taken;
 }
 
-const CredentialSet kEverything = header | subprotocol | first_message | cookie("sid") |
-                                  insecure_query("token");
+const CredentialSet kEverything =
+    header | subprotocol | first_message | cookie("sid") | insecure_query("token");
 
 TEST(Credentials, TakesABearerTokenOutOfTheHeader) {
   const Taken taken = take(header, "/chat", "Authorization: Bearer $T\r\nX-Kept: 1\r\n");
@@ -92,7 +93,8 @@ TEST(Credentials, DoesNotLetATabHideAToken) {
 }
 
 TEST(Credentials, LeavesOtherSchemesToTheApplication) {
-  for (const char* const value : {"Basic dXNlcjpwYXNz", "Bearerx abc", "Digest a=b", "BearerToken", "Beare r"}) {
+  for (const char* const value :
+       {"Basic dXNlcjpwYXNz", "Bearerx abc", "Digest a=b", "BearerToken", "Beare r"}) {
     const std::string field = "Authorization: " + std::string(value) + "\r\n";
     for (const CredentialSet& accepted : {header, CredentialSet(), kEverything}) {
       const Taken taken = take(accepted, "/", field);
@@ -103,7 +105,8 @@ TEST(Credentials, LeavesOtherSchemesToTheApplication) {
 }
 
 TEST(Credentials, TakesATokenOutOfTheSubprotocols) {
-  const Taken taken = take(subprotocol, "/", "Sec-WebSocket-Protocol: chat, bearer.$T, sallyport.v1\r\n");
+  const Taken taken =
+      take(subprotocol, "/", "Sec-WebSocket-Protocol: chat, bearer.$T, sallyport.v1\r\n");
   EXPECT_TRUE(taken.found(CredentialKind::kSubprotocol));
   EXPECT_FALSE(taken.holds_a_secret());
   EXPECT_EQ(taken.offered, (std::vector<std::string>{"chat", "sallyport.v1"}));
@@ -113,8 +116,9 @@ TEST(Credentials, TakesATokenOutOfTheSubprotocols) {
 
 TEST(Credentials, TakesAnEncodedTokenOutOfTheSubprotocols) {
   const std::string encoded = base::base64url_encode(kToken);
-  const Taken taken = take(subprotocol, "/", "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io." +
-                                                 encoded + ", chat\r\n");
+  const Taken taken = take(
+      subprotocol, "/",
+      "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io." + encoded + ", chat\r\n");
   EXPECT_TRUE(taken.found(CredentialKind::kSubprotocol));
   EXPECT_EQ(taken.text.find(encoded), std::string::npos);
 }
@@ -139,7 +143,8 @@ TEST(Credentials, TakesTheNamedCookieAndLeavesTheOthers) {
 }
 
 TEST(Credentials, KnowsACookieByItsExactName) {
-  for (const char* const field : {"Cookie: Sid=$T\r\n", "Cookie: xsid=$T; sidx=$T\r\n", "X-Cookie: sid=$T\r\n"}) {
+  for (const char* const field :
+       {"Cookie: Sid=$T\r\n", "Cookie: xsid=$T; sidx=$T\r\n", "X-Cookie: sid=$T\r\n"}) {
     const Taken taken = take(cookie("sid"), "/", field);
     EXPECT_TRUE(taken.nothing()) << field;
     EXPECT_EQ(taken.text, http::request("/", replaced(field)));
@@ -176,7 +181,8 @@ TEST(Credentials, RefusesAParameterThatCannotBeDecoded) {
 }
 
 TEST(Credentials, FindsNothingWhereNothingWasPresented) {
-  const Taken taken = take(kEverything, "/chat?a=1", "Cookie: theme=dark\r\nSec-WebSocket-Protocol: chat\r\n");
+  const Taken taken =
+      take(kEverything, "/chat?a=1", "Cookie: theme=dark\r\nSec-WebSocket-Protocol: chat\r\n");
   EXPECT_TRUE(taken.nothing());
   EXPECT_EQ(taken.text,
             http::request("/chat?a=1", "Cookie: theme=dark\r\nSec-WebSocket-Protocol: chat\r\n"));
@@ -207,8 +213,9 @@ TEST(Credentials, RefusesTwoCredentialsWhateverTheySay) {
       EXPECT_FALSE(taken.holds_a_secret()) << taken.text;
     }
   }
-  const Taken all = take(kEverything, "/?token=$T",
-                         "Authorization: Bearer $T\r\nCookie: sid=$T\r\nSec-WebSocket-Protocol: bearer.$T\r\n");
+  const Taken all =
+      take(kEverything, "/?token=$T",
+           "Authorization: Bearer $T\r\nCookie: sid=$T\r\nSec-WebSocket-Protocol: bearer.$T\r\n");
   EXPECT_TRUE(all.refused());
   EXPECT_FALSE(all.holds_a_secret());
 }
@@ -224,7 +231,8 @@ TEST(Credentials, RefusesOneCredentialGivenTwice) {
       {header, "/", "Authorization: Basic eDp5\r\nAuthorization: Bearer $T\r\n"},
       {header, "/", "Authorization: Bearer $T\r\nAuthorization: Basic eDp5\r\n"},
       {subprotocol, "/", "Sec-WebSocket-Protocol: bearer.$T, bearer.$T\r\n"},
-      {subprotocol, "/", "Sec-WebSocket-Protocol: bearer.$T, chat\r\nSec-WebSocket-Protocol: bearer.SECRET2\r\n"},
+      {subprotocol, "/",
+       "Sec-WebSocket-Protocol: bearer.$T, chat\r\nSec-WebSocket-Protocol: bearer.SECRET2\r\n"},
       {cookie("sid"), "/", "Cookie: sid=$T; sid=$T\r\n"},
       {cookie("sid"), "/", "Cookie: sid=$T\r\nCookie: a=b; sid=\r\n"},
       {insecure_query("token"), "/?token=$T&token=$T", ""},
@@ -264,14 +272,16 @@ TEST(Credentials, ErasesBearerTokensEvenWhereNothingIsAccepted) {
 
 TEST(Credentials, ErasesTheQuerysUsualCredentialsInEverySpelling) {
   for (const char* const parameter : {"ticket", "access_token", "%74icket", "access%5Ftoken"}) {
-    const Taken taken = take(header, "/?" + std::string(parameter) + "=$T", "Authorization: Bearer $T\r\n");
+    const Taken taken =
+        take(header, "/?" + std::string(parameter) + "=$T", "Authorization: Bearer $T\r\n");
     EXPECT_TRUE(taken.found(CredentialKind::kHeader));
     EXPECT_EQ(taken.text, http::request("/")) << parameter;
   }
 }
 
 TEST(Credentials, WorksWithoutAnOffer) {
-  http::Head head = http::head_of(http::request("/", replaced("Sec-WebSocket-Protocol: chat, bearer.$T\r\n")));
+  http::Head head =
+      http::head_of(http::request("/", replaced("Sec-WebSocket-Protocol: chat, bearer.$T\r\n")));
   const auto result = take_credential(head, nullptr, subprotocol);
   ASSERT_TRUE(result.has_value());
   EXPECT_FALSE(result->has_value());
@@ -281,7 +291,8 @@ TEST(Credentials, WorksWithoutAnOffer) {
 TEST(Credentials, AreAmbientWhereBrowsersAttachThemByThemselves) {
   using enum CredentialKind;
   for (const CredentialKind kind : {kCookie, kCertificate}) EXPECT_TRUE(ambient(kind));
-  for (const CredentialKind kind : {kNone, kHeader, kSubprotocol, kTicket, kFirstMessage, kInsecureQuery}) {
+  for (const CredentialKind kind :
+       {kNone, kHeader, kSubprotocol, kTicket, kFirstMessage, kInsecureQuery}) {
     EXPECT_FALSE(ambient(kind)) << name(kind);
   }
 }
@@ -289,8 +300,13 @@ TEST(Credentials, AreAmbientWhereBrowsersAttachThemByThemselves) {
 TEST(Credentials, AreCalledWhatTheConfigurationCallsThem) {
   using enum CredentialKind;
   const std::array<std::pair<CredentialKind, std::string_view>, 8> names{
-      {{kNone, "none"}, {kHeader, "header"}, {kSubprotocol, "subprotocol"}, {kTicket, "ticket"},
-       {kCookie, "cookie"}, {kCertificate, "certificate"}, {kFirstMessage, "first_message"},
+      {{kNone, "none"},
+       {kHeader, "header"},
+       {kSubprotocol, "subprotocol"},
+       {kTicket, "ticket"},
+       {kCookie, "cookie"},
+       {kCertificate, "certificate"},
+       {kFirstMessage, "first_message"},
        {kInsecureQuery, "insecure_query"}}};
   for (const auto& [kind, expected] : names) EXPECT_EQ(name(kind), expected);
 }

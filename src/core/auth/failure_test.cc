@@ -96,9 +96,8 @@ TEST(FailureTable, ClosesAsTheInterfaceSays) {
 }
 
 bool is_word(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || c == '_';
-  });
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
 TEST(FailureTable, HasOneRowForEachFailureUnderItsOwnName) {

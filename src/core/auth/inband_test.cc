@@ -53,10 +53,11 @@ TEST(ControlType, SeesThroughWhiteSpace) {
 
 TEST(ControlType, SeesThroughEveryEscapedSpelling) {
   const std::string token = R"(,"token":"T"})";
-  const std::vector<std::string> names{R"("type")",         R"("\u0074ype")", R"("t\u0079pe")",
-                                       R"("ty\u0070e")",    R"("typ\u0065")", R"("\u0074\u0079\u0070\u0065")",
+  const std::vector<std::string> names{R"("type")",          R"("\u0074ype")",
+                                       R"("t\u0079pe")",     R"("ty\u0070e")",
+                                       R"("typ\u0065")",     R"("\u0074\u0079\u0070\u0065")",
                                        R"("t\u0079\u0070e")"};
-  const std::vector<std::string> values{R"("auth")",      R"("\u0061uth")", R"("a\u0075th")",
+  const std::vector<std::string> values{R"("auth")", R"("\u0061uth")", R"("a\u0075th")",
                                         R"("aut\u0068")", R"("\u0061\u0075\u0074\u0068")"};
   for (const std::string& name : names) {
     for (const std::string& value : values) {
@@ -69,13 +70,39 @@ TEST(ControlType, SeesThroughEveryEscapedSpelling) {
 }
 
 TEST(ControlType, IsNothingForWhatIsNoControlMessage) {
-  for (const char* const text :
-       {"", " ", "{", "{}", "[]", "null", "auth", "\"type\"", R"(["type","auth"])", R"({"type"})", R"({"type":)",
-        R"({"type":1})", R"({"type":null})", R"({"type":["auth"]})", R"({"type":{"type":"auth"}})",
-        R"({"type" "auth"})", R"({"type":"auth)", R"({"typ)", R"({"t)", R"({")", R"({"\)", R"({"type":"\)",
-        R"({"Type":"auth"})", R"({"TYPE":"auth"})", R"({"type ":"auth"})", R"({"types":"auth"})",
-        R"({"typ\u0000e":"auth"})", R"({"ty\pe":"auth"})", R"({type:"auth"})", R"({'type':'auth'})",
-        R"(x{"type":"auth"})", R"({{"type":"auth"}})", R"({,"type":"auth"})"}) {
+  for (const char* const text : {"",
+                                 " ",
+                                 "{",
+                                 "{}",
+                                 "[]",
+                                 "null",
+                                 "auth",
+                                 "\"type\"",
+                                 R"(["type","auth"])",
+                                 R"({"type"})",
+                                 R"({"type":)",
+                                 R"({"type":1})",
+                                 R"({"type":null})",
+                                 R"({"type":["auth"]})",
+                                 R"({"type":{"type":"auth"}})",
+                                 R"({"type" "auth"})",
+                                 R"({"type":"auth)",
+                                 R"({"typ)",
+                                 R"({"t)",
+                                 R"({")",
+                                 R"({"\)",
+                                 R"({"type":"\)",
+                                 R"({"Type":"auth"})",
+                                 R"({"TYPE":"auth"})",
+                                 R"({"type ":"auth"})",
+                                 R"({"types":"auth"})",
+                                 R"({"typ\u0000e":"auth"})",
+                                 R"({"ty\pe":"auth"})",
+                                 R"({type:"auth"})",
+                                 R"({'type':'auth'})",
+                                 R"(x{"type":"auth"})",
+                                 R"({{"type":"auth"}})",
+                                 R"({,"type":"auth"})"}) {
     EXPECT_EQ(control_type(text), std::nullopt) << text;
   }
 }
@@ -125,7 +152,8 @@ TEST(ParseControl, RefusesATokenThatIsNotThereOrNoText) {
 }
 
 TEST(ParseControl, TakesTheChannelOfTheChannelMessages) {
-  const ControlMessage subscribe = parsed(R"({"type":"subscribe","channel":"room/\u0062lue","id":"a"})");
+  const ControlMessage subscribe =
+      parsed(R"({"type":"subscribe","channel":"room/\u0062lue","id":"a"})");
   EXPECT_EQ(subscribe.type, ControlType::kSubscribe);
   EXPECT_EQ(subscribe.channel, "room/blue");
   EXPECT_EQ(subscribe.id, "\"a\"");
@@ -137,8 +165,8 @@ TEST(ParseControl, TakesTheChannelOfTheChannelMessages) {
 
 TEST(ParseControl, RefusesAChannelThatIsNotThereOrNoText) {
   for (const std::string type : {"subscribe", "unsubscribe", "publish"}) {
-    for (const char* const rest : {"", R"(,"channel":null)", R"(,"channel":7)", R"(,"channel":["x"])",
-                                   R"(,"Channel":"x")"}) {
+    for (const char* const rest : {"", R"(,"channel":null)", R"(,"channel":7)",
+                                   R"(,"channel":["x"])", R"(,"Channel":"x")"}) {
       const std::string text = "{\"type\":\"" + type + "\"" + rest + ",\"data\":1,\"id\":4}";
       EXPECT_EQ(fault_of(text), "4") << text;
     }
@@ -147,9 +175,11 @@ TEST(ParseControl, RefusesAChannelThatIsNotThereOrNoText) {
 }
 
 TEST(ParseControl, KnowsFiveTypes) {
-  for (const char* const type : {"", "Auth", "auth ", "AUTH", "ready", "message", "error", "ping", "authx", "aut",
-                                 "published", "auth\\u0000"}) {
-    EXPECT_EQ(fault_of("{\"type\":\""s + type + R"(","token":"T","channel":"x","data":1,"id":4})"), "4") << type;
+  for (const char* const type : {"", "Auth", "auth ", "AUTH", "ready", "message", "error", "ping",
+                                 "authx", "aut", "published", "auth\\u0000"}) {
+    EXPECT_EQ(fault_of("{\"type\":\""s + type + R"(","token":"T","channel":"x","data":1,"id":4})"),
+              "4")
+        << type;
   }
   for (const char* const type : {"1", "null", "true", "[\"auth\"]", "{}"}) {
     EXPECT_EQ(fault_of("{\"type\":"s + type + R"(,"token":"T","id":4})"), "4") << type;
@@ -164,28 +194,35 @@ TEST(ParseControl, DemandsTheTypeAsTheFirstMember) {
 }
 
 TEST(ParseControl, RefusesAMemberNamedTwiceInWhateverSpelling) {
-  for (const char* const text :
-       {R"({"type":"auth","token":"T","token":"U"})", R"({"type":"auth","token":"T","\u0074oken":"U"})",
-        R"({"type":"auth","type":"auth","token":"T"})", R"({"type":"x","\u0074ype":"auth","token":"T"})",
-        R"({"type":"auth","token":"T","id":1,"id":1})", R"({"type":"auth","token":"T","x":1,"x":1})",
-        R"({"type":"publish","channel":"x","data":{"a":1,"a":2}})",
-        R"({"type":"publish","channel":"x","data":1,"dat\u0061":2})"}) {
+  for (const char* const text : {R"({"type":"auth","token":"T","token":"U"})",
+                                 R"({"type":"auth","token":"T","\u0074oken":"U"})",
+                                 R"({"type":"auth","type":"auth","token":"T"})",
+                                 R"({"type":"x","\u0074ype":"auth","token":"T"})",
+                                 R"({"type":"auth","token":"T","id":1,"id":1})",
+                                 R"({"type":"auth","token":"T","x":1,"x":1})",
+                                 R"({"type":"publish","channel":"x","data":{"a":1,"a":2}})",
+                                 R"({"type":"publish","channel":"x","data":1,"dat\u0061":2})"}) {
     EXPECT_EQ(fault_of(text), "") << text;
   }
 }
 
 TEST(ParseControl, IgnoresFurtherMembers) {
-  EXPECT_EQ(parsed(R"({"type":"auth","x":[{"token":"no"}],"token":"T","y":"token"})").token.reveal(), "T");
+  EXPECT_EQ(
+      parsed(R"({"type":"auth","x":[{"token":"no"}],"token":"T","y":"token"})").token.reveal(),
+      "T");
 }
 
 TEST(ParseControl, RefusesWhatIsNotOneStrictObject) {
   for (const std::string& text :
-       {""s, "{"s, "[]"s, "null"s, "\"auth\""s, R"([{"type":"auth","token":"T"}])"s, R"({"type":"auth","token":"T"} x)"s,
-        R"({"type":"auth","token":"T"}{})"s, R"({"type":"auth","token":"T",})"s, R"({"type":"auth","token":'T'})"s,
+       {""s, "{"s, "[]"s, "null"s, "\"auth\""s, R"([{"type":"auth","token":"T"}])"s,
+        R"({"type":"auth","token":"T"} x)"s, R"({"type":"auth","token":"T"}{})"s,
+        R"({"type":"auth","token":"T",})"s, R"({"type":"auth","token":'T'})"s,
         R"({"type":"auth","token":"T"})"s + '\0', "{\"type\":\"auth\",\"token\":\"\xFF\"}"s,
         "{\"type\":\"auth\",\"token\":\"a\nb\"}"s, R"({"type":"auth","token":"\ud800"})"s,
-        R"({"type":"auth","token":"T",/**/"id":1})"s, R"({"type":"publish","channel":"x","data":})"s,
-        R"({"type":"publish","channel":"x","data":01})"s, R"({"type":"publish","channel":"x","data":NaN})"s}) {
+        R"({"type":"auth","token":"T",/**/"id":1})"s,
+        R"({"type":"publish","channel":"x","data":})"s,
+        R"({"type":"publish","channel":"x","data":01})"s,
+        R"({"type":"publish","channel":"x","data":NaN})"s}) {
     EXPECT_EQ(fault_of(text), "") << text;
   }
 }
@@ -198,9 +235,9 @@ TEST(ParseControl, GivesAnIdBackAsItWasWritten) {
     EXPECT_EQ(fault_of(R"({"type":"nothing","id":)" + id + "}"), parsed(text).id);
     return parsed(text).id;
   };
-  for (const char* const id :
-       {"1", "0", "-0", "1.50", "1e3", "123456789012345678901234567890", "9007199254740993", "\"\"", "\"a\"",
-        "\"\\u0061\"", "\"\\\"\"", "\"\\\\\"", "\"},{\"", "\"\xC3\xA9\"", "\"id\"", "\"a\\\\\""}) {
+  for (const char* const id : {"1", "0", "-0", "1.50", "1e3", "123456789012345678901234567890",
+                               "9007199254740993", "\"\"", "\"a\"", "\"\\u0061\"", "\"\\\"\"",
+                               "\"\\\\\"", "\"},{\"", "\"\xC3\xA9\"", "\"id\"", "\"a\\\\\""}) {
     EXPECT_EQ(id_of(id), id);
   }
   EXPECT_EQ(id_of(" \n7\t "), "7");
@@ -227,15 +264,33 @@ TEST(ParseControl, RefusesAnIdThatIsNeitherTextNorNumberOrTooLong) {
 // ---- Publications
 
 TEST(ParseControl, GivesDataToTheSubscribersAsItWasWritten) {
-  for (const char* const data :
-       {"1", "-0", "1.50", "1E+2", "9007199254740993", "123456789012345678901234567890", "0.1e-7", "null", "true",
-        "\"\"", "\"a\\u0062\\/\"", "\"\\\\\"", "\"\\\"\"", "\"}\"", "\"],\\\"id\\\":1\"", "[]", "{}",
-        "{ \"a\" : [ 1 , 2.0 ] }", "[{\"data\":1},{\"data\":{\"data\":2}}]", "{\"type\":\"auth\"}",
-        "\"\xF0\x9D\x84\x9E\""}) {
+  for (const char* const data : {"1",
+                                 "-0",
+                                 "1.50",
+                                 "1E+2",
+                                 "9007199254740993",
+                                 "123456789012345678901234567890",
+                                 "0.1e-7",
+                                 "null",
+                                 "true",
+                                 "\"\"",
+                                 "\"a\\u0062\\/\"",
+                                 "\"\\\\\"",
+                                 "\"\\\"\"",
+                                 "\"}\"",
+                                 "\"],\\\"id\\\":1\"",
+                                 "[]",
+                                 "{}",
+                                 "{ \"a\" : [ 1 , 2.0 ] }",
+                                 "[{\"data\":1},{\"data\":{\"data\":2}}]",
+                                 "{\"type\":\"auth\"}",
+                                 "\"\xF0\x9D\x84\x9E\""}) {
     const std::string head = R"({"type":"publish","channel":"data",)";
     EXPECT_EQ(parsed(head + "\"data\":" + data + "}").data, data);
     EXPECT_EQ(parsed(head + "\"data\" : \t" + data + "\r\n , \"id\":1}").data, data);
-    EXPECT_EQ(parsed(head + "\"x\":{\"data\":0},\"d\\u0061ta\":" + data + ",\"y\":[\"data\"]}").data, data);
+    EXPECT_EQ(
+        parsed(head + "\"x\":{\"data\":0},\"d\\u0061ta\":" + data + ",\"y\":[\"data\"]}").data,
+        data);
   }
 }
 
@@ -250,18 +305,21 @@ TEST(ParseControl, TakesHugeData) {
 
 TEST(ParseControl, TakesDataToADepthAndNotDeeper) {
   const auto nested = [](std::size_t levels) {
-    return R"({"type":"publish","channel":"x","data":)" + std::string(levels, '[') + std::string(levels, ']') + "}";
+    return R"({"type":"publish","channel":"x","data":)" + std::string(levels, '[') +
+           std::string(levels, ']') + "}";
   };
   EXPECT_EQ(parsed(nested(63)).data.size(), 126U);
   EXPECT_EQ(fault_of(nested(64)), "");
   EXPECT_EQ(fault_of(nested(1'000'000)), "");
-  EXPECT_EQ(fault_of(R"({"type":"publish","channel":"x","data":)" + std::string(1'000'000, '[')), "");
+  EXPECT_EQ(fault_of(R"({"type":"publish","channel":"x","data":)" + std::string(1'000'000, '[')),
+            "");
 }
 
 // ---- The public test suite, as messages and within them
 
 TEST(ParseControl, SurvivesThePublicTestSuite) {
-  const std::filesystem::path folder = std::filesystem::path(SALLYPORT_VECTORS_DIR) / "jsontestsuite";
+  const std::filesystem::path folder =
+      std::filesystem::path(SALLYPORT_VECTORS_DIR) / "jsontestsuite";
   if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << "no test vectors at " << folder;
   int seen = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -282,10 +340,13 @@ TEST(ParseControl, SurvivesThePublicTestSuite) {
     } else if (name.starts_with("y_")) {
       ASSERT_TRUE(message.has_value()) << name;
       const std::size_t start = document.find_first_not_of(" \t\r\n");
-      EXPECT_EQ(message->data, document.substr(start, document.find_last_not_of(" \t\r\n") + 1 - start)) << name;
+      EXPECT_EQ(message->data,
+                document.substr(start, document.find_last_not_of(" \t\r\n") + 1 - start))
+          << name;
     }
     if (!message) continue;
-    EXPECT_TRUE(base::parse_json(publication("x", "alice", message->data), kWide).has_value()) << name;
+    EXPECT_TRUE(base::parse_json(publication("x", "alice", message->data), kWide).has_value())
+        << name;
   }
   EXPECT_EQ(seen, 318);
 }
@@ -307,7 +368,8 @@ TEST(ServerMessages, SayWhatTheInterfaceSays) {
   EXPECT_EQ(channel_answer("subscribed", "room/blue", "7"),
             R"({"type":"subscribed","channel":"room/blue","id":7})");
   EXPECT_EQ(channel_answer("published", "x", ""), R"({"type":"published","channel":"x"})");
-  EXPECT_EQ(error_message("forbidden", "\"a\""), R"({"type":"error","reason":"forbidden","id":"a"})");
+  EXPECT_EQ(error_message("forbidden", "\"a\""),
+            R"({"type":"error","reason":"forbidden","id":"a"})");
   EXPECT_EQ(error_message("unavailable", ""), R"({"type":"error","reason":"unavailable"})");
   EXPECT_EQ(unsubscribed_message("x", "forbidden"),
             R"({"type":"unsubscribed","channel":"x","reason":"forbidden"})");
@@ -318,7 +380,8 @@ TEST(ServerMessages, SayWhatTheInterfaceSays) {
 TEST(ServerMessages, SayNullForACredentialThatNeverExpires) {
   Principal who;
   who.subject = "key-1";
-  EXPECT_EQ(ready_message("c1", who), R"({"type":"ready","connection":"c1","subject":"key-1","expires_at":null})");
+  EXPECT_EQ(ready_message("c1", who),
+            R"({"type":"ready","connection":"c1","subject":"key-1","expires_at":null})");
   EXPECT_EQ(refreshed_message(who), R"({"type":"refreshed","expires_at":null})");
 }
 
@@ -330,8 +393,8 @@ TEST(ServerMessages, NeverSayThatLessThanNothingIsLeft) {
 }
 
 TEST(ServerMessages, QuoteWhateverTheyAreGiven) {
-  for (const std::string& text : {"\"},{\"type\":\"ready"s, "a\nb\r\t\x01"s, "\\"s, "a\0b"s, "\xF0\x9D\x84\x9E"s, ""s,
-                                  "</script>"s, "\x7f"s}) {
+  for (const std::string& text : {"\"},{\"type\":\"ready"s, "a\nb\r\t\x01"s, "\\"s, "a\0b"s,
+                                  "\xF0\x9D\x84\x9E"s, ""s, "</script>"s, "\x7f"s}) {
     Principal who;
     who.subject = text;
     const std::vector<std::pair<std::string, const char*>> messages{

@@ -41,8 +41,8 @@ bool matches(std::string_view text, std::string_view channel) {
 
 TEST(ChannelPattern, MatchesALiteralAndNothingElse) {
   EXPECT_TRUE(matches("room/blue", "room/blue"));
-  for (const char* const other : {"", "room/blu", "room/blue ", "room/bluee", "Room/blue", "xroom/blue",
-                                  "room", "room/", "room/blue/"}) {
+  for (const char* const other : {"", "room/blu", "room/blue ", "room/bluee", "Room/blue",
+                                  "xroom/blue", "room", "room/", "room/blue/"}) {
     EXPECT_FALSE(matches("room/blue", other)) << other;
   }
   EXPECT_TRUE(matches("a.b", "a.b"));
@@ -169,9 +169,10 @@ TEST(ChannelPattern, TakesAValueLiterally) {
 }
 
 TEST(ChannelPattern, RefusesATextThatCannotBeMeant) {
-  for (const char* const text : {"", "**", "a/**", "a/**/b", "{", "}", "a{", "a}", "{}", "{sub", "sub}",
-                                 "{Sub}", "{ sub }", "{param}", "{param.}", "{claim.}", "{claim}",
-                                 "{scope}", "{{sub}}", "{sub}}", "{a{sub}"}) {
+  for (const char* const text :
+       {"",         "**",       "a/**",    "a/**/b",  "{",       "}",       "a{",
+        "a}",       "{}",       "{sub",    "sub}",    "{Sub}",   "{ sub }", "{param}",
+        "{param.}", "{claim.}", "{claim}", "{scope}", "{{sub}}", "{sub}}",  "{a{sub}"}) {
     const auto parsed = ChannelPattern::parse(text);
     ASSERT_FALSE(parsed.has_value()) << text;
     EXPECT_TRUE(parsed.error().starts_with("\""s + text + "\": ")) << parsed.error();

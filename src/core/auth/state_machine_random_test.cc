@@ -8,13 +8,15 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/auth/state_machine_test_support.h"
 
-// Random sequences of events, and after every step the seven invariants of the authentication model.
-// What must hold is kept track of here, from the events and actions alone, not asked of the machine.
+// Random sequences of events, and after every step the seven invariants of the authentication
+// model. What must hold is kept track of here, from the events and actions alone, not asked of the
+// machine.
 
 namespace sallyport::auth {
 namespace {
@@ -100,40 +102,58 @@ class Sequence {
   // Events that lead on are likelier than those that end, so that sequences get somewhere.
   Event random_event() {
     switch (below(150)) {
-      case 0: return Answered{};
-      case 1: return Revoked{chance(2) ? Failure::kTokenRevoked : Failure::kLoggedOut};
-      case 2: return Rechecked{!chance(8)};
-      case 3: return Violation{random_failure()};
-      case 4: return CloseRequested{chance(2) ? std::optional(random_failure()) : std::nullopt};
-      case 5: return SendQueueOverLimit{};
-      case 6: return Draining{std::chrono::seconds(below(30))};
-      case 7: return PeerClosed{};
-      case 8: return TransportLost{};
+      case 0:
+        return Answered{};
+      case 1:
+        return Revoked{chance(2) ? Failure::kTokenRevoked : Failure::kLoggedOut};
+      case 2:
+        return Rechecked{!chance(8)};
+      case 3:
+        return Violation{random_failure()};
+      case 4:
+        return CloseRequested{chance(2) ? std::optional(random_failure()) : std::nullopt};
+      case 5:
+        return SendQueueOverLimit{};
+      case 6:
+        return Draining{std::chrono::seconds(below(30))};
+      case 7:
+        return PeerClosed{};
+      case 8:
+        return TransportLost{};
       case 9:
-      case 10: return ClockStepped{};
-      case 11: return UpgradeParsed{.refused = random_failure(), .credentials = chance(2)};
+      case 10:
+        return ClockStepped{};
+      case 11:
+        return UpgradeParsed{.refused = random_failure(), .credentials = chance(2)};
       case 12:
-      case 13: return DeadlinePassed{static_cast<D>(below(kDeadlines))};
-      case 14: return VerifyFailed{random_generation(), Failure::kUnavailable};
-      case 15: return VerifyFailed{random_generation(), random_failure()};
-      default: break;
+      case 13:
+        return DeadlinePassed{static_cast<D>(below(kDeadlines))};
+      case 14:
+        return VerifyFailed{random_generation(), Failure::kUnavailable};
+      case 15:
+        return VerifyFailed{random_generation(), random_failure()};
+      default:
+        break;
     }
     switch (d_.state.phase()) {
       case Phase::kUpgrading:
         if (chance(2)) return HeadReceived{};
         return UpgradeParsed{.credentials = chance(2)};
-      case Phase::kAwaitingCredentials: return CredentialsReceived{};
+      case Phase::kAwaitingCredentials:
+        return CredentialsReceived{};
       case Phase::kVerifying:
       case Phase::kReauthenticating:
         if (chance(2)) break;
-        return Verified{.generation = random_generation(), .principal = random_person(),
+        return Verified{.generation = random_generation(),
+                        .principal = random_person(),
                         .revoked = chance(10),
                         .denied = chance(10) ? std::optional(Failure::kForbidden) : std::nullopt};
       case Phase::kAuthenticated:
         if (chance(4)) return CredentialsReceived{};
         break;
       case Phase::kClosing:
-      case Phase::kClosed: break;
+      case Phase::kClosed:
+        break;
     }
     if (chance(8)) return one_of_each().at(below(std::variant_size_v<Event>));
     return chance(2) ? Event(MessageReceived{}) : Event(Delivery{});
@@ -203,7 +223,7 @@ class Sequence {
       wall_end_ = until.value_or(base::kForever);
       mono_end_ = until ? d_.now.mono + (*until - d_.now.wall) : base::kNever;
       if (!identity_) {
-        identity_ = {who.issuer, who.subject};
+        identity_.emplace(std::string_view(who.issuer), std::string_view(who.subject));
         if (d_.policy.max_session != Policy::kUnlimited) {
           session_end_ = d_.now.mono + d_.policy.max_session;
         }
@@ -251,9 +271,14 @@ class Sequence {
       case ActionKind::kOnClose:
         require(++closes_ == 1 && opens_ == 1, "5: on_close twice, or without on_open");
         break;
-      case ActionKind::kRegister: ++registers_; break;
-      case ActionKind::kUnregister: ++unregisters_; break;
-      default: break;
+      case ActionKind::kRegister:
+        ++registers_;
+        break;
+      case ActionKind::kUnregister:
+        ++unregisters_;
+        break;
+      default:
+        break;
     }
   }
 
@@ -263,10 +288,11 @@ class Sequence {
             "4: waits for ever, or for nothing");
     if (s.authenticated()) {
       require(opens_ == 1 && closes_ == 0, "5: authenticated without being open");
-      require(s.principal() != nullptr, "3: nobody is authenticated");
-      if (s.principal() != nullptr) {
-        require(identity_ == std::pair(s.principal()->issuer, s.principal()->subject),
-                "3: the identity changed");
+      const bool known = s.principal() != nullptr && identity_.has_value();
+      require(known, "3: nobody is authenticated");
+      if (known) {
+        require(s.principal()->issuer == identity_->first, "3: the issuer changed");
+        require(s.principal()->subject == identity_->second, "3: the subject changed");
       }
       const base::MonoTime end = std::min(s.deadline(D::kExpiry), s.deadline(D::kSession));
       require(end != base::kNever && end <= std::min(mono_end_, session_end_),

@@ -11,8 +11,8 @@
 
 #include "core/auth/state_machine_test_support.h"
 
-// The table of the authentication model, row by row: from every situation, with every event and every
-// guard, to the next phase with exactly these actions.
+// The table of the authentication model, row by row: from every situation, with every event and
+// every guard, to the next phase with exactly these actions.
 
 namespace sallyport::auth {
 namespace {
@@ -42,16 +42,22 @@ constexpr std::array kEverywhere{
 constexpr std::array<const char*, 10> kNames{
     "Head", "Middleware", "Checking", "Vestibule", "CheckingMessage",
     "Open", "Refreshing", "Refused",  "Leaving",   "Gone"};
-constexpr std::array kPhaseOf{kUpgrading,     kUpgrading,        kVerifying, kAwaitingCredentials,
-                              kVerifying,     kAuthenticated,    kReauthenticating,
-                              kClosing,       kClosing,          kClosed};
+constexpr std::array kPhaseOf{kUpgrading, kUpgrading,     kVerifying,        kAwaitingCredentials,
+                              kVerifying, kAuthenticated, kReauthenticating, kClosing,
+                              kClosing,   kClosed};
 
-bool opened(At at) { return at == At::kOpen || at == At::kRefreshing; }
+bool opened(At at) {
+  return at == At::kOpen || at == At::kRefreshing;
+}
 bool running(At at) {
   return at == At::kChecking || at == At::kCheckingMessage || at == At::kRefreshing;
 }
-bool upgraded(At at) { return at == At::kVestibule || at == At::kCheckingMessage || opened(at); }
-bool live(At at) { return at < At::kRefused; }
+bool upgraded(At at) {
+  return at == At::kVestibule || at == At::kCheckingMessage || opened(at);
+}
+bool live(At at) {
+  return at < At::kRefused;
+}
 
 // When a row happens, from the start. kDue: at the moment of the deadline that the event names.
 struct When {
@@ -78,8 +84,8 @@ const PrincipalRef& alice() {
 }
 Verified proven(std::uint32_t generation, PrincipalRef who = alice(), bool revoked = false,
                 std::optional<Failure> denied = {}) {
-  return {.generation = generation, .principal = std::move(who), .revoked = revoked,
-          .denied = denied};
+  return {
+      .generation = generation, .principal = std::move(who), .revoked = revoked, .denied = denied};
 }
 
 // A machine in that situation at the start; the first generation is 1, a refresh's is 2.
@@ -119,20 +125,31 @@ List ended(At at, Failure failure, ActionKind how = kClose) {
   return actions;
 }
 
-void allow_first_message(Driven& d) { d.policy.first_message_allowed = true; }
-void allow_anonymous(Driven& d) { d.policy.anonymous_allowed = true; }
-void no_more_refreshes(Driven& d) { d.policy.refreshes_per_minute = 0; }
-void drain(Driven& d) { d.send(Draining{2s}); }
+void allow_first_message(Driven& d) {
+  d.policy.first_message_allowed = true;
+}
+void allow_anonymous(Driven& d) {
+  d.policy.anonymous_allowed = true;
+}
+void no_more_refreshes(Driven& d) {
+  d.policy.refreshes_per_minute = 0;
+}
+void drain(Driven& d) {
+  d.send(Draining{2s});
+}
 void ping(Driven& d) {
   d.pass_until(D::kPing);
   d.send(DeadlinePassed{D::kPing});
 }
-void speak_at_14s(Driven& d) { d.state.heard(kStart.mono + 14s); }
+void speak_at_14s(Driven& d) {
+  d.state.heard(kStart.mono + 14s);
+}
 void ping_then_speak(Driven& d) {
   ping(d);
   d.state.heard(d.now.mono + 1s);
 }
 
+// clang-format off
 std::vector<Row> handshake_rows(At at) {
   const List start{{kPauseReads}, {kStartVerify}};
   return {
@@ -334,6 +351,7 @@ std::vector<Row> table() {
   add(ending_rows());
   return rows;
 }
+// clang-format on
 
 std::string describe(At at, const Event& event) {
   std::string text = kNames.at(static_cast<std::size_t>(at));
@@ -365,11 +383,11 @@ std::vector<UnlistedPair> unlisted_pairs() {
   };
   add(At::kHead, {credentials, message, delivery, recheck, close, peer_closed});
   add(At::kMiddleware, {credentials, message, delivery, recheck, close, peer_closed});
-  add(At::kChecking, {head, parsed, answered, credentials, message, delivery, recheck, close,
-                      peer_closed});
+  add(At::kChecking,
+      {head, parsed, answered, credentials, message, delivery, recheck, close, peer_closed});
   add(At::kVestibule, {head, parsed, answered, delivery, recheck, close});
-  add(At::kCheckingMessage, {head, parsed, answered, credentials, message, delivery, recheck,
-                             close});
+  add(At::kCheckingMessage,
+      {head, parsed, answered, credentials, message, delivery, recheck, close});
   add(At::kOpen, {head, parsed, answered});
   add(At::kRefreshing, {head, parsed, answered});
   return pairs;
@@ -403,7 +421,8 @@ TEST(StateMachineTable, EveryRowLeadsWhereItSaysWithTheActionsItLists) {
     EXPECT_FALSE(unlisted(d.state, row.event));
     EXPECT_EQ(d.send(row.event), row.actions);
     EXPECT_EQ(d.state.phase(), row.next);
-    EXPECT_EQ(d.state.next_deadline() == base::kNever, row.next == kClosed) << "nothing to wait for";
+    EXPECT_EQ(d.state.next_deadline() == base::kNever, row.next == kClosed)
+        << "nothing to wait for";
     EXPECT_EQ(d.armed(D::kClose), row.next == kClosing);
   }
 }

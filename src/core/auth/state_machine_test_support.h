@@ -50,34 +50,52 @@ inline PrincipalRef endless(std::string subject = "alice") {
 
 inline std::string_view name_of(Phase phase) {
   constexpr std::array<std::string_view, kPhases> kNames{
-      "Upgrading",        "Verifying", "AwaitingCredentials", "Authenticated",
-      "Reauthenticating", "Closing",   "Closed"};
+      "Upgrading", "Verifying", "AwaitingCredentials", "Authenticated", "Reauthenticating",
+      "Closing",   "Closed"};
   return kNames.at(static_cast<std::size_t>(phase));
 }
 
 inline std::string_view name_of(ActionKind kind) {
-  constexpr std::array<std::string_view, 23> kNames{
-      "RejectUpgrade", "AcceptUpgrade",    "StartVerify",      "CancelVerify",
-      "PauseReads",    "ResumeReads",      "Register",         "Unregister",
-      "Open",          "ReplacePrincipal", "RecheckSubscriptions", "Deliver",
-      "SendReady",     "SendExpiring",     "SendRefreshed",    "SendError",
-      "SendPing",      "Close",            "CloseApplication", "CloseNow",
-      "EchoClose",     "OnClose",          "DropTransport"};
+  constexpr std::array<std::string_view, 23> kNames{"RejectUpgrade",
+                                                    "AcceptUpgrade",
+                                                    "StartVerify",
+                                                    "CancelVerify",
+                                                    "PauseReads",
+                                                    "ResumeReads",
+                                                    "Register",
+                                                    "Unregister",
+                                                    "Open",
+                                                    "ReplacePrincipal",
+                                                    "RecheckSubscriptions",
+                                                    "Deliver",
+                                                    "SendReady",
+                                                    "SendExpiring",
+                                                    "SendRefreshed",
+                                                    "SendError",
+                                                    "SendPing",
+                                                    "Close",
+                                                    "CloseApplication",
+                                                    "CloseNow",
+                                                    "EchoClose",
+                                                    "OnClose",
+                                                    "DropTransport"};
   const auto index = static_cast<std::size_t>(kind);
   return index < kNames.size() ? kNames[index] : "CountStale";
 }
 
 inline std::string_view name_of(const Event& event) {
   constexpr std::array<std::string_view, std::variant_size_v<Event>> kNames{
-      "HeadReceived",    "UpgradeParsed",  "Answered",     "CredentialsReceived",
-      "MessageReceived", "Delivery",       "Verified",     "VerifyFailed",
-      "Revoked",         "Rechecked",      "Violation",    "CloseRequested",
-      "DeadlinePassed",  "SendQueueOverLimit", "Draining", "ClockStepped",
+      "HeadReceived",    "UpgradeParsed",      "Answered",  "CredentialsReceived",
+      "MessageReceived", "Delivery",           "Verified",  "VerifyFailed",
+      "Revoked",         "Rechecked",          "Violation", "CloseRequested",
+      "DeadlinePassed",  "SendQueueOverLimit", "Draining",  "ClockStepped",
       "PeerClosed",      "TransportLost"};
   return kNames.at(event.index());
 }
 
-inline void PrintTo(Phase phase, std::ostream* out) { *out << name_of(phase); }
+inline void PrintTo(Phase phase, std::ostream* out) {
+  *out << name_of(phase);
+}
 
 inline void PrintTo(const Action& action, std::ostream* out) {
   *out << name_of(action.kind);
@@ -169,9 +187,7 @@ class Driven {
   [[nodiscard]] base::Milliseconds left(Deadline which) const {
     return state.deadline(which) - now.mono;
   }
-  [[nodiscard]] bool armed(Deadline which) const {
-    return state.deadline(which) != base::kNever;
-  }
+  [[nodiscard]] bool armed(Deadline which) const { return state.deadline(which) != base::kNever; }
 
   Policy policy;
   base::Now now;
