@@ -129,7 +129,7 @@ int App::Impl::run(RunOptions options) {
   std::vector<io::Endpoint> endpoints = parse(options);
   drain = options.drain;
   for (unsigned i = 0; i < worker_count(options.workers); ++i) {
-    shared.workers.push_back(std::make_unique<Worker>(shared, i));
+    shared.workers.push_back(std::make_unique<Worker>(shared));
   }
   if (!open_listeners(endpoints)) {
     shared.workers.clear();
@@ -152,8 +152,8 @@ int App::Impl::run(RunOptions options) {
     const auto guard = boost::asio::make_work_guard(control);
     control.run();
   }
+  // The workers stay: another thread may be publishing at this moment, which is then heard by nobody.
   for (const auto& worker : shared.workers) worker->join();
-  shared.workers.clear();
   return 0;
 }
 

@@ -130,7 +130,9 @@ void Connection::read() {
       case io::IoStatus::kWantWrite:
         tls_wants_write_ = true;
         return set_interest(want_read_, true);
-      case io::IoStatus::kEof: return lost();
+      case io::IoStatus::kEof:
+        flush();  // a peer that has only ended its own direction still gets the answers
+        return lost();
       case io::IoStatus::kError: return lost();
     }
     if (dropped() || reads_paused_) return;
@@ -173,7 +175,9 @@ void Connection::process_held() {
     const auto held = std::exchange(held_, nullptr);
     process({held->data(), held->size()});
   }
-  if (peer_ended_ && !reads_paused_ && !dropped()) read();
+  if (reads_paused_ || dropped()) return;
+  if (peer_ended_) return read();
+  if (stream_.has_buffered()) worker_.read_again(*this);
 }
 
 // False: nothing more to do with this input.

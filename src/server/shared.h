@@ -22,7 +22,8 @@ class Worker;
 /// What all workers of an app share. Set up before they start; afterwards immutable except for what says
 /// that it is thread-safe.
 struct Shared {
-  explicit Shared(AppOptions given) : options(std::move(given)), admission(options.limits) {}
+  explicit Shared(AppOptions given);
+  ~Shared();
 
   AppOptions options;
   RouteTable routes;

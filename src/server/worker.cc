@@ -48,6 +48,9 @@ void Mailbox::close() {
   worker_ = nullptr;
 }
 
+Shared::Shared(AppOptions given) : options(std::move(given)), admission(options.limits) {}
+Shared::~Shared() = default;
+
 void Shared::publish(Worker* from, std::string_view channel, const Frame& frame) {
   if (from != nullptr) from->hub().deliver(channel, frame);
   for (const auto& worker : workers) {
@@ -58,9 +61,8 @@ void Shared::publish(Worker* from, std::string_view channel, const Frame& frame)
   }
 }
 
-Worker::Worker(Shared& shared, unsigned index)
+Worker::Worker(Shared& shared)
     : shared_(shared),
-      index_(index),
       loop_(*this),
       mailbox_(std::make_shared<Mailbox>(*this)),
       receive_(kReceiveBytes),
@@ -93,7 +95,12 @@ void Worker::run() {
   // What is left when the drain window has ended goes without a word.
   listeners_.clear();
   deferred_.clear();
-  for (Slot& slot : slots_) slot.connection.reset();
+  for (Slot& slot : slots_) {
+    if (slot.connection == nullptr) continue;
+    // A coroutine of its middleware may hold the handshake for longer than this worker has a pool.
+    promote(*slot.connection);
+    slot.connection.reset();
+  }
   retired_.clear();
   states_.clear();
   current_worker = nullptr;
@@ -176,6 +183,7 @@ void Worker::promote(Connection& connection) {
 void Worker::release(Connection& connection) {
   promote(connection);
   if (corked_ == &connection) uncork();
+  std::erase(again_, &connection);
   ++slots_[connection.slot()].generation;  // handles go stale at once
   released_.push_back(connection.slot());
 }

@@ -48,7 +48,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   static constexpr int kVerificationsPerTurn = 16;
   static constexpr int kReadsPerTurn = 4;  ///< full buffers from one connection, then others get their go
 
-  Worker(Shared& shared, unsigned index);
+  explicit Worker(Shared& shared);
   ~Worker();
 
   /// Before `start`.
@@ -126,7 +126,6 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] bool make_room(const http::IpAddress& address, Admission::Pending pending);
 
   Shared& shared_;
-  const unsigned index_;
   io::Loop loop_;
   std::shared_ptr<Mailbox> mailbox_;
   std::vector<io::ListeningSocket> sockets_;
