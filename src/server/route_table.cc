@@ -59,7 +59,8 @@ auth::Policy compile_policy(const Route& route, const AppOptions& options, bool 
           .verify_timeout = verify,
           .refresh_lead = auth.refresh_lead,
           .max_session = auth.max_session,
-          .ping_interval = route.limits.ping_interval,
+          // A silent peer is asked before it is given up, also where the idle timeout is the shorter of the two.
+          .ping_interval = std::min(route.limits.ping_interval, route.limits.idle_timeout / 2),
           .idle_timeout = route.limits.idle_timeout};
 }
 

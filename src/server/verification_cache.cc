@@ -7,7 +7,7 @@ namespace sallyport::server {
 auth::PrincipalRef VerificationCache::find(const Key& key, base::WallTime now) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return nullptr;
-  if (found->principal->valid_until.value_or(base::kForever) <= now) {
+  if (auth::authority_end_of(*found->principal) <= now) {
     entries_.erase(found);
     return nullptr;
   }

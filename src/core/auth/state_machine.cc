@@ -25,13 +25,11 @@ MonoTime on_monotonic(WallTime moment, Now now) {
   return moment <= now.wall ? now.mono : after(now.mono, moment - now.wall);
 }
 
-// A verifier that says when its credential expires and nothing about a leeway means that moment:
-// forgetting `valid_until` must not make an authority endless.
-WallTime end_of(const Principal& who) {
+}  // namespace
+
+WallTime authority_end_of(const Principal& who) {
   return who.valid_until ? *who.valid_until : who.expires_at.value_or(kForever);
 }
-
-}  // namespace
 
 WallTime warning_time(const Principal& principal, Milliseconds lead, WallTime now) {
   if (!principal.expires_at) return kForever;
@@ -160,7 +158,7 @@ class Step {
   void on(const Verified& e) {
     if (!awaited(e.generation)) return stale();
     SALLYPORT_ASSERT(e.principal != nullptr);
-    const WallTime ends = end_of(*e.principal);
+    const WallTime ends = authority_end_of(*e.principal);
     if (e.revoked) return end(Failure::kTokenRevoked);
     if (ends <= now_.wall) return end(Failure::kTokenExpired);
     if (s_.phase_ == Phase::kReauthenticating) {
@@ -364,7 +362,7 @@ class Step {
 
   void adopt(const PrincipalRef& principal) {
     s_.principal_ = principal;
-    s_.authority_end_ = end_of(*principal);
+    s_.authority_end_ = authority_end_of(*principal);
     clear(Deadline::kVerify);
     arm(Deadline::kExpiry, on_monotonic(s_.authority_end_, now_));
     arm(Deadline::kRefresh,

@@ -230,6 +230,10 @@ class State {
 /// Takes one event. `state` is changed in place; for equal arguments the result is equal.
 [[nodiscard]] Actions step(State& state, const Event& event, const Policy& policy, base::Now now);
 
+/// When a principal's authority ends. A verifier that says when its credential expires and nothing about a
+/// leeway means that moment: forgetting `valid_until` must not make an authority endless.
+[[nodiscard]] base::WallTime authority_end_of(const Principal& who);
+
 /// The moment a warning is due: `lead` before `expires_at`, but never more than a fifth of the life.
 [[nodiscard]] base::WallTime warning_time(const Principal& principal, base::Milliseconds lead,
                                           base::WallTime now);

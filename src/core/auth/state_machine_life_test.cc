@@ -64,6 +64,17 @@ TEST(StateMachine, CountsIdlenessFromTheLastByteOfThePeer) {
   EXPECT_EQ(d.state.deadline(D::kPong), kStart.mono + 26s + 60s);
 }
 
+TEST(StateMachine, DoesNotCountTheWaitForTheVerifierAsSilence) {
+  Driven d;
+  d.send(HeadReceived{});
+  d.send(UpgradeParsed{.credentials = true});
+  d.pass(4s);
+  d.send(Verified{.generation = 1, .principal = person(1h)});
+  d.pass(25s);
+  EXPECT_EQ(d.due(D::kPing), (List{{kSendPing}}));
+  EXPECT_EQ(d.left(D::kPong), 35s);
+}
+
 TEST(StateMachine, DoesNotPingWhoSpeaks) {
   Driven d = open(1h);
   for (int i = 0; i < 20; ++i) {

@@ -1,0 +1,88 @@
+#include "main/process.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+
+#include "main/status.h"
+
+namespace sallyport::main {
+namespace {
+
+sigset_t hangup_only() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+}  // namespace
+
+void prepare_process(const LogSink& log) {
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
+  log({.level = LogLevel::kWarn,
+       .name = "server.descriptor_limit",
+       .fields = {{"detail", std::string("cannot be raised: ") + std::strerror(errno)}}});
+}
+
+HangupWatch::HangupWatch(const LogSink& log) {
+  const sigset_t set = hangup_only();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  thread_ = std::thread([this, log] { wait(log); });
+}
+
+HangupWatch::~HangupWatch() {
+  stopping_ = true;
+  pthread_kill(thread_.native_handle(), SIGHUP);
+  thread_.join();
+}
+
+void HangupWatch::wait(const LogSink& log) {
+  const sigset_t set = hangup_only();
+  while (true) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0 || stopping_) return;
+    log({.level = LogLevel::kWarn,
+         .name = "server.reload_unavailable",
+         .fields = {{"detail", std::string("SIGHUP: this version does not reload; restart it to read the "
+                                           "configuration, keys and certificates again")}}});
+  }
+}
+
+LogSink watch_faults(LogSink log, std::string& fault) {
+  return [log = std::move(log), &fault](const LogEvent& event) {
+    if (event.name == "server.listen_failed") {
+      for (const auto& [key, value] : event.fields) {
+        const auto* const text = std::get_if<std::string>(&value);
+        if (key == "detail" && text != nullptr) fault = *text;
+      }
+    }
+    log(event);
+  };
+}
+
+int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault) {
+  options.on_listening = [&log, then = std::move(options.on_listening)](const std::string& url) {
+    log({.name = "server.listening", .fields = {{"url", url}}});
+    print("listening on " + url + "\n");
+    if (then) then(url);
+  };
+  const int status = app.run(std::move(options));
+  if (status != 0) {
+    return complain(kFailed, "cannot listen: " + (fault.empty() ? "see the log above" : fault));
+  }
+  log({.name = "server.stopped"});
+  return kDone;
+}
+
+}  // namespace sallyport::main
