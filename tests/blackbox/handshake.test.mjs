@@ -155,8 +155,11 @@ describe('over HTTP', { concurrency: 4 }, () => {
   });
 
   test('an unknown path is told 404, with and without an upgrade', async () => {
-    for (const path of ['/nowhere', '/echo/', '/echo/more', '/ECHO', '//echo', '/', '/%00']) {
-      assert.equal((await ask(server, upgrade(server, path, bearer(await issuer.sign())))).status, 404, path);
+    const status = async (path) => (await ask(server, upgrade(server, path, bearer(await issuer.sign())))).status;
+    for (const path of ['/nowhere', '/echo/', '/echo/more', '/ECHO', '/']) assert.equal(await status(path), 404, path);
+    // Targets that no client writes may be called malformed as well; they must not find the route.
+    for (const path of ['//echo', '/x/../echo', '/./echo', '/%00', '/echo%00', '/echo%2f', '/echo;x']) {
+      assert.ok([400, 404].includes(await status(path)), path);
     }
     assert_problem(await ask(server, upgrade(server, '/nowhere')), 404, 'not_found');
     assert_problem(await ask(server, request(server, '/nowhere')), 404, 'not_found');
