@@ -167,7 +167,7 @@ describe('in Chromium', { skip: without_browser }, () => {
           return seen.close.code === 1008 && seen.close.reason === 'rate_limited';
         }, 'a Close 1008 rate_limited');
 
-        own.child.kill('SIGTERM');
+        own.signal('SIGTERM');
         assert.deepEqual((await drained).close, { code: 1012, reason: 'restart', clean: true });
         await own.stop();
       } finally {

@@ -34,7 +34,7 @@ describe('SIGTERM', { concurrency: 2 }, () => {
   test('tells everyone 1012 restart, spread over the window, and leaves with 0', () => with_server('2s', async (server) => {
     const clients = await in_parallel(Array.from({ length: 200 }), 20, () => Client.open(server, '/echo', { token }));
     const signalled = Date.now();
-    server.child.kill('SIGTERM');
+    server.signal('SIGTERM');
     const endings = await Promise.all(clients.map((client) => client.closed));
     for (const { code, reason } of endings) assert.deepEqual([code, reason], [1012, 'restart']);
     const times = endings.map(({ at }) => at - signalled).sort((a, b) => a - b);
@@ -46,14 +46,14 @@ describe('SIGTERM', { concurrency: 2 }, () => {
   test('reaches every kind of connection', () => with_server('300ms', async (server) => {
     const kinds = [await Client.open(server, '/first'), await Client.open(server, '/hub', { token }),
                    await Client.open(server, '/echo44', { token })];
-    server.child.kill('SIGTERM');
+    server.signal('SIGTERM');
     for (const client of kinds) assert.deepEqual(await client.ending(), { code: 1012, reason: 'restart' });
     await server.stop();
   }));
 
   test('lets no one new in', () => with_server('3s', async (server) => {
     const client = await Client.open(server, '/echo', { token });
-    server.child.kill('SIGTERM');
+    server.signal('SIGTERM');
     await server.event('server.draining');
     await sleep(100);
     await assert.rejects(Client.open(server, '/echo', { token }));
@@ -63,7 +63,7 @@ describe('SIGTERM', { concurrency: 2 }, () => {
 
   test('lets those who are open talk until their turn comes', () => with_server('1500ms', async (server) => {
     const clients = await in_parallel(Array.from({ length: 20 }), 10, () => Client.open(server, '/echo', { token }));
-    server.child.kill('SIGTERM');
+    server.signal('SIGTERM');
     await server.event('server.draining');
     let talked = 0;
     await Promise.all(clients.map(async (client) => {
@@ -93,14 +93,23 @@ describe('SIGTERM', { concurrency: 2 }, () => {
 
 test('SIGINT is a graceful stop likewise', () => with_server('200ms', async (server) => {
   const client = await Client.open(server, '/echo', { token });
-  server.child.kill('SIGINT');
+  server.signal('SIGINT');
   assert.deepEqual(await client.ending(), { code: 1012, reason: 'restart' });
   await server.stop('SIGINT');
 }));
 
+test('a second SIGTERM ends the wait, still with 0', () => with_server('10m', async (server) => {
+  const client = await Client.open(server, '/echo', { token });
+  server.signal('SIGTERM');
+  await server.event('server.draining');
+  server.signal('SIGTERM');
+  await server.stop('SIGTERM', 3000);
+  client.terminate();
+}));
+
 test('SIGHUP drops no connection and does not end the server', () => with_server('100ms', async (server) => {
   const client = await Client.open(server, '/echo', { token });
-  server.child.kill('SIGHUP');
+  server.signal('SIGHUP');
   await sleep(500);
   await client.echo('still here');
   client.terminate();

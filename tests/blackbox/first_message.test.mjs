@@ -120,13 +120,11 @@ describe('refused', { concurrency: 8 }, () => {
 
   test('any other message closes with 1008', async () => {
     const token = await issuer.sign();
-    for (const message of ['', 'hello', '{}', '[]', 'null', '{"type":"refresh","token":"x"}', `{"token":"${token}","type":"auth"}`,
+    await Promise.all(['', 'hello', '{}', '[]', 'null', '{"type":"refresh","token":"x"}', `{"token":"${token}","type":"auth"}`,
                            `{"type":"auth","token":"${token}"`, `{"type":"auth","token":"${token}"} x`,
                            `{"type":"auth","token":"${token}","token":"${token}"}`, '{"type":"auth"}',
                            '{"type":"auth","token":""}', '{"type":"auth","token":1}', '{"type":"auth","token":["x"]}',
-                           `{"type":"AUTH","token":"${token}"}`, `\ufeff${auth(token)}`]) {
-      await closes('/first', text(message), 1008, 'policy');
-    }
+                           `{"type":"AUTH","token":"${token}"}`, `\ufeff${auth(token)}`].map((message) => closes('/first', text(message), 1008, 'policy')));
     await closes('/hub', text('{"type":"subscribe","channel":"a","id":1}'), 1008, 'policy');
     await closes('/short44', text('hello'), 4429, 'policy');
   });
@@ -135,10 +133,12 @@ describe('refused', { concurrency: 8 }, () => {
     closes('/first', frame(OP.binary, auth(await issuer.sign())), 1008, 'policy'));
 
   test('a message over pre_auth_bytes closes with 1008, before it has come', async () => {
-    await closes('/first', text(auth('x'.repeat(9000))), 1008, 'policy');
-    await closes('/small', text(auth('x'.repeat(1025))), 1008, 'policy');
-    await closes('/small', frame(OP.text, '', { claimed: 1n << 40n }), 1008, 'policy');
-    await closes('/small', frame(OP.text, '', { claimed: 1025n }), 1008, 'policy');
+    await Promise.all([
+      closes('/first', text(auth('x'.repeat(9000))), 1008, 'policy'),
+      closes('/small', text(auth('x'.repeat(1025))), 1008, 'policy'),
+      closes('/small', frame(OP.text, '', { claimed: 1n << 40n }), 1008, 'policy'),
+      closes('/small', frame(OP.text, '', { claimed: 1025n }), 1008, 'policy'),
+    ]);
   });
 
   test('a first message in fragments never opens', async () => {
@@ -152,8 +152,10 @@ describe('refused', { concurrency: 8 }, () => {
   });
 
   test('framing faults have their own codes here too', async () => {
-    await closes('/first', frame(OP.text, auth('x'), { masked: false }), 1002, 'protocol_error');
-    await closes('/first', text(Buffer.from([0x7b, 0xff])), 1007, 'invalid_payload');
+    await Promise.all([
+      closes('/first', frame(OP.text, auth('x'), { masked: false }), 1002, 'protocol_error'),
+      closes('/first', text(Buffer.from([0x7b, 0xff])), 1007, 'invalid_payload'),
+    ]);
   });
 
   test('nothing that follows a refused message is heard', async () => {

@@ -36,7 +36,7 @@ const breaks = (name, ...bytes) => test(name, () => violates(1002, 'protocol_err
 const garbles = (name, ...bytes) => test(name, () => violates(1007, 'invalid_payload', ...bytes));
 const overflows = (name, ...bytes) => test(name, () => violates(1009, 'message_too_big', ...bytes));
 
-describe('1002', { concurrency: 8 }, () => {
+describe('1002', { concurrency: 32 }, () => {
   breaks('an unmasked text frame', text('x', { masked: false }));
   breaks('an unmasked ping', frame(OP.ping, '', { masked: false }));
   breaks('an unmasked Close', frame(OP.close, '', { masked: false }));
@@ -57,7 +57,7 @@ describe('1002', { concurrency: 8 }, () => {
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535]) breaks(`Close code ${code}`, close_frame(code));
 });
 
-describe('1007', { concurrency: 8 }, () => {
+describe('1007', { concurrency: 32 }, () => {
   garbles('text that is not UTF-8', text(Buffer.from([0xff])));
   garbles('an overlong form', text(Buffer.from([0xc0, 0xaf])));
   garbles('a surrogate', text(Buffer.from([0xed, 0xa0, 0x80])));

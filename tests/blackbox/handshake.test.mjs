@@ -334,7 +334,7 @@ describe('over a limit', () => {
         raw.socket.bytesWritten === 20 && await new Promise((resolve) => setTimeout(resolve, 100));
         return true;
       }, 'the first bytes');
-      draining.child.kill('SIGTERM');
+      draining.signal('SIGTERM');
       await draining.event('server.draining');
       raw.write(whole.subarray(20));
       const answer = await within(raw.answer(), PATIENCE, 'an answer');

@@ -58,7 +58,7 @@ describe('permits', { concurrency: 4 }, () => {
 
   test('a parameter that holds a slash reaches no other level', async () => {
     const { client, refused } = await attempt(server, '/chat/blue%2fsecret', { token: await issuer.sign() });
-    if (refused) return assert.equal(refused.status, 404);
+    if (refused) return assert.ok([400, 404].includes(refused.status));
     assert.equal(await join(client, 'room/blue/secret'), 'error');
     client.terminate();
   });

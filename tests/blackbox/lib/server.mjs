@@ -93,9 +93,15 @@ export class Server {
 
   get alive() { return this.exit === undefined; }
 
-  /** Ends it as an operator does; it must leave with status 0. */
+  /** Tells it something, and remembers that it has been told to stop. */
+  signal(name) {
+    if (name !== 'SIGHUP') this.stopping = true;
+    this.child.kill(name);
+  }
+
+  /** Ends it as an operator does, unless it is ending already; it must leave with status 0. */
   async stop(signal = 'SIGTERM', ms = PATIENCE) {
-    if (this.alive) this.child.kill(signal);
+    if (this.alive && !this.stopping) this.signal(signal);
     await within(this.exited, ms, `the end after ${signal}`).catch((error) => {
       this.child.kill('SIGKILL');
       throw error;
