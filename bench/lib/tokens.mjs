@@ -86,7 +86,6 @@ path = "/echo"
 handler = "echo"
 verifiers = ["main"]
 credentials = ["header"]
-connections_per_subject = 20000
 `);
     return file;
   }

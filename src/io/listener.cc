@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +18,11 @@ constexpr int kBacklog = 4096;
 
 bool out_of_descriptors(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+bool someone_waits(int listener) {
+  pollfd poll{listener, POLLIN, 0};
+  return ::poll(&poll, 1, 0) == 1;
 }
 
 }  // namespace
@@ -90,6 +96,9 @@ void Listener::on_ready(Readiness) {
     }
     if (errno == EAGAIN) return;
     if (out_of_descriptors(errno)) {
+      // accept(2) reserves the descriptor first, so it says this also when nobody is waiting: no reason
+      // then to turn anybody out.
+      if (!someone_waits(socket_.descriptor())) return;
       // The connection stays in the backlog. Retrying at once would be a busy loop (the socket stays
       // readable), so look away for a moment unless a socket that had not authenticated made room.
       if (!sink_.on_descriptors_exhausted()) pause();

@@ -129,9 +129,11 @@ IoResult Stream::write_tls(std::span<const std::string_view> parts) {
     ERR_clear_error();
     const int result = SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &size);
     if (result != 1) {
+      committed_ = static_cast<std::uint16_t>(std::min(piece.size(), kTlsRecord));
       if (total > 0) break;
       return {tls_status(result)};
     }
+    committed_ = 0;
     total += size;
     while (part < parts.size() && size >= parts[part].size() - offset) {
       size -= parts[part].size() - offset;

@@ -46,6 +46,9 @@ class Stream {
   [[nodiscard]] IoResult read(std::span<char> buffer);
   /// Writes the parts in order; `bytes` counts over all of them and may be fewer than given.
   [[nodiscard]] IoResult write(std::span<const std::string_view> parts);
+  /// After a write that was not taken (kWantWrite, or fewer bytes than given): how many of the bytes that
+  /// follow TLS has encrypted already. The next write must begin with them, whatever else has changed.
+  [[nodiscard]] std::size_t committed() const noexcept { return committed_; }
   /// Bytes that TLS has taken from the socket and not yet handed out: the poller does not know of them.
   [[nodiscard]] bool has_buffered() const noexcept;
 
@@ -64,6 +67,7 @@ class Stream {
 
   int fd_;
   bool handshaken_;
+  std::uint16_t committed_ = 0;  // at most a record
   std::unique_ptr<ssl_st, FreeSsl> ssl_;
 };
 

@@ -16,7 +16,8 @@ namespace sallyport::main {
 namespace {
 
 // Described in the reference, and to come.
-constexpr std::array<std::string_view, 4> kLaterCommands{"connect", "connections", "revoke", "publish"};
+constexpr std::array<std::string_view, 4> kLaterCommands{"connect", "connections", "revoke",
+                                                         "publish"};
 
 class Parser {
  public:
@@ -30,11 +31,13 @@ class Parser {
   }
 
   std::expected<Command, Answer> parse(int argc, const char* const* argv) {
-    if (argc > 1 && std::find(kLaterCommands.begin(), kLaterCommands.end(), argv[1]) != kLaterCommands.end()) {
+    if (argc > 1 &&
+        std::find(kLaterCommands.begin(), kLaterCommands.end(), argv[1]) != kLaterCommands.end()) {
       return std::unexpected(
           Answer{kUsage, "not available in this version: the command " + std::string(argv[1])});
     }
-    if (auto unknown = find_unknown_command(argc, argv)) return std::unexpected(std::move(*unknown));
+    if (auto unknown = find_unknown_command(argc, argv))
+      return std::unexpected(std::move(*unknown));
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -52,13 +55,17 @@ class Parser {
   void add_server_commands() {
     serve_ = app_.add_subcommand("serve", "Run the server");
     serve_->add_option("--config", serve_options_.config, "The configuration file")
-        ->required()->type_name("FILE");
-    demo_ = app_.add_subcommand("demo", "Run a demonstration on this machine: fresh keys, a page to try");
+        ->required()
+        ->type_name("FILE");
+    demo_ = app_.add_subcommand("demo",
+                                "Run a demonstration on this machine: fresh keys, a page to try");
     demo_->add_option("--listen", demo_options_.listen, "A loopback address and port")
-        ->type_name("ADDR")->capture_default_str();
+        ->type_name("ADDR")
+        ->capture_default_str();
     check_ = app_.add_subcommand("check", "Check a configuration and every file it names");
     check_->add_option("--config", check_options_.config, "The configuration file")
-        ->required()->type_name("FILE");
+        ->required()
+        ->type_name("FILE");
     check_->add_flag("--strict", check_options_.strict, "Fail on warnings too");
   }
 
@@ -67,13 +74,18 @@ class Parser {
     key->require_subcommand(1);
     key_new_ = key->add_subcommand("new", "Make a key pair: a private key and its JWK Set");
     key_new_->add_option("--alg", key_options_.algorithm, "ES256, EdDSA, RS256, ...")
-        ->required()->type_name("ALG");
+        ->required()
+        ->type_name("ALG");
     key_new_->add_option("--kid", key_options_.kid, "The key id; default: the key's thumbprint")
         ->type_name("KID");
-    key_new_->add_option("--private", key_options_.private_file, "Where the private key goes (PEM, mode 0600)")
-        ->required()->type_name("FILE");
+    key_new_
+        ->add_option("--private", key_options_.private_file,
+                     "Where the private key goes (PEM, mode 0600)")
+        ->required()
+        ->type_name("FILE");
     key_new_->add_option("--jwks", key_options_.jwks_file, "Where the public key goes (JWK Set)")
-        ->required()->type_name("FILE");
+        ->required()
+        ->type_name("FILE");
     key_new_->add_flag("--force", key_options_.force, "Replace files that exist");
   }
 
@@ -81,43 +93,54 @@ class Parser {
     CLI::App* const token = app_.add_subcommand("token", "Make and explain tokens");
     token->require_subcommand(1);
     mint_ = token->add_subcommand("mint", "Sign a token and print it");
-    const auto option = [&](const char* flag, std::string& target, const char* text, const char* type) {
+    const auto option = [&](const char* flag, std::string& target, const char* text,
+                            const char* type) {
       return mint_->add_option(flag, target, text)->type_name(type);
     };
-    CLI::Option* const key = option("--key", mint_options_.key_file, "The private key (PEM)", "FILE");
-    option("--secret-file", mint_options_.secret_file, "The secret, for HS*", "FILE")->excludes(key);
+    CLI::Option* const key =
+        option("--key", mint_options_.key_file, "The private key (PEM)", "FILE");
+    option("--secret-file", mint_options_.secret_file, "The secret, for HS*", "FILE")
+        ->excludes(key);
     option("--alg", mint_options_.algorithm, "ES256, HS256, ...", "ALG")->required();
     option("--kid", mint_options_.kid, "The key id in the token's header", "KID");
     option("--iss", mint_options_.issuer, "The issuer", "ISS");
     mint_->add_option("--aud", mint_options_.audience, "An audience; may be repeated")
-        ->type_name("AUD")->allow_extra_args(false);
+        ->type_name("AUD")
+        ->allow_extra_args(false);
     option("--sub", mint_options_.subject, "The subject", "SUB");
     option("--scope", mint_options_.scope, "Scopes, separated by spaces", "SCOPES");
     option("--ttl", mint_options_.ttl, "How long it lives; -60s makes an expired one", "TIME")
         ->capture_default_str();
     mint_->add_option("--claim", mint_options_.claims, "A further claim; may be repeated, and wins")
-        ->type_name("NAME=JSON")->allow_extra_args(false);
+        ->type_name("NAME=JSON")
+        ->allow_extra_args(false);
     inspect_ = token->add_subcommand("inspect", "Read a token from stdin and explain each check");
     inspect_->add_option("--config", inspect_options_.config, "The configuration file")
-        ->required()->type_name("FILE");
-    inspect_->add_option("--verifier", inspect_options_.verifier, "Its verifier; default: by the issuer")
+        ->required()
+        ->type_name("FILE");
+    inspect_
+        ->add_option("--verifier", inspect_options_.verifier,
+                     "Its verifier; default: by the issuer")
         ->type_name("NAME");
   }
 
   // CLI11 says of a misspelt command only that one is missing.
-  [[nodiscard]] std::optional<Answer> find_unknown_command(int argc, const char* const* argv) const {
+  [[nodiscard]] std::optional<Answer> find_unknown_command(int argc,
+                                                           const char* const* argv) const {
     const CLI::App* app = &app_;
     for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
       std::vector<std::string> names;
       const CLI::App* next = nullptr;
-      for (const CLI::App* const command : app->get_subcommands([](const CLI::App*) { return true; })) {
+      for (const CLI::App* const command :
+           app->get_subcommands([](const CLI::App*) { return true; })) {
         names.push_back(command->get_name());
         if (command->get_name() == argv[i]) next = command;
       }
       if (names.empty()) return std::nullopt;
       if (next == nullptr) {
         return Answer{kUsage, "there is no command " + path_of(app) + " " + argv[i] +
-                                  config::did_you_mean(argv[i], names) + "; for help: " + path_of(app) + " --help"};
+                                  config::did_you_mean(argv[i], names) +
+                                  "; for help: " + path_of(app) + " --help"};
       }
       app = next;
     }
@@ -126,7 +149,8 @@ class Parser {
 
   // "sallyport token mint".
   [[nodiscard]] std::string path_of(const CLI::App* app) const {
-    return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
+    return app->get_parent() == nullptr ? app->get_name()
+                                        : path_of(app->get_parent()) + " " + app->get_name();
   }
 
   [[nodiscard]] const CLI::App* innermost() const {
@@ -139,7 +163,8 @@ class Parser {
     const CLI::App* const app = innermost();
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       const bool is_version = dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr;
-      const std::string parent = app->get_parent() == nullptr ? std::string() : path_of(app->get_parent());
+      const std::string parent =
+          app->get_parent() == nullptr ? std::string() : path_of(app->get_parent());
       return {kDone, is_version ? std::string(error.what()) + "\n" : app->help(parent)};
     }
     return {kUsage, std::string(error.what()) + "; for help: " + path_of(app) + " --help"};

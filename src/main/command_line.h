@@ -25,7 +25,7 @@ struct KeyNewCommand {
   bool force = false;  ///< existing files are replaced
 };
 struct TokenMintCommand {
-  std::string key_file;     ///< PEM; this or the secret
+  std::string key_file;  ///< PEM; this or the secret
   std::string secret_file;
   std::string algorithm;
   std::string kid;
@@ -41,10 +41,11 @@ struct TokenInspectCommand {
   std::string verifier;  ///< empty: the one that the token's issuer names
 };
 
-using Command = std::variant<ServeCommand, DemoCommand, CheckCommand, KeyNewCommand, TokenMintCommand,
-                             TokenInspectCommand>;
+using Command = std::variant<ServeCommand, DemoCommand, CheckCommand, KeyNewCommand,
+                             TokenMintCommand, TokenInspectCommand>;
 
-/// What is printed, and the exit status, instead of running a command: help, the version, a usage error.
+/// What is printed, and the exit status, instead of running a command: help, the version, a usage
+/// error.
 struct Answer {
   int status = 0;
   std::string text;  ///< for stdout if the status is 0, otherwise one line for stderr

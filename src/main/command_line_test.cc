@@ -1,1 +1,108 @@
+#include "main/command_line.h"
 
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "main/status.h"
+
+namespace sallyport::main {
+namespace {
+
+std::expected<Command, Answer> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "sallyport");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+template <typename T>
+T parsed(std::vector<const char*> words) {
+  auto command = parse(std::move(words));
+  EXPECT_TRUE(command) << command.error().text;
+  return command ? std::get<T>(*command) : T{};
+}
+
+std::string usage_error(std::vector<const char*> words) {
+  const auto command = parse(std::move(words));
+  EXPECT_FALSE(command);
+  if (command) return {};
+  EXPECT_EQ(command.error().status, kUsage);
+  EXPECT_EQ(command.error().text.find('\n'), std::string::npos);
+  return command.error().text;
+}
+
+TEST(CommandLine, TakesTheServersCommands) {
+  EXPECT_EQ(parsed<ServeCommand>({"serve", "--config", "a.toml"}).config, "a.toml");
+  EXPECT_EQ(parsed<DemoCommand>({"demo"}).listen, "127.0.0.1:8080");
+  EXPECT_EQ(parsed<DemoCommand>({"demo", "--listen", "[::1]:0"}).listen, "[::1]:0");
+  EXPECT_FALSE(parsed<CheckCommand>({"check", "--config=a.toml"}).strict);
+  EXPECT_TRUE(parsed<CheckCommand>({"check", "--config", "a.toml", "--strict"}).strict);
+}
+
+TEST(CommandLine, TakesKeyNew) {
+  const auto key = parsed<KeyNewCommand>(
+      {"key", "new", "--alg", "ES256", "--kid", "k", "--private", "p", "--jwks", "j", "--force"});
+  EXPECT_EQ(key.algorithm, "ES256");
+  EXPECT_EQ(key.kid, "k");
+  EXPECT_EQ(key.private_file, "p");
+  EXPECT_EQ(key.jwks_file, "j");
+  EXPECT_TRUE(key.force);
+}
+
+TEST(CommandLine, TakesTokenMint) {
+  const auto mint = parsed<TokenMintCommand>({"token",   "mint",
+                                              "--key",   "k.pem",
+                                              "--alg",   "ES256",
+                                              "--iss",   "i",
+                                              "--aud",   "a",
+                                              "--aud",   "[b]",
+                                              "--sub",   "s",
+                                              "--scope", "x y",
+                                              "--ttl",   "-60s",
+                                              "--claim", "n=[1,2]",
+                                              "--claim", "m={\"a\":\"b c\"}"});
+  EXPECT_EQ(mint.audience, (std::vector<std::string>{"a", "[b]"}));
+  EXPECT_EQ(mint.scope, "x y");
+  EXPECT_EQ(mint.ttl, "-60s");
+  EXPECT_EQ(mint.claims, (std::vector<std::string>{"n=[1,2]", "m={\"a\":\"b c\"}"}));
+  EXPECT_EQ(parsed<TokenMintCommand>({"token", "mint", "--alg", "HS256"}).ttl, "60s");
+  EXPECT_EQ(parsed<TokenMintCommand>({"token", "mint", "--alg", "HS256", "--ttl=-1h"}).ttl, "-1h");
+}
+
+TEST(CommandLine, TakesTokenInspect) {
+  const auto inspect =
+      parsed<TokenInspectCommand>({"token", "inspect", "--config", "c", "--verifier", "v"});
+  EXPECT_EQ(inspect.config, "c");
+  EXPECT_EQ(inspect.verifier, "v");
+}
+
+TEST(CommandLine, RefusesWithOneHelpfulLine) {
+  EXPECT_EQ(usage_error({}), "A subcommand is required; for help: sallyport --help");
+  EXPECT_EQ(
+      usage_error({"serv"}),
+      "there is no command sallyport serv; did you mean \"serve\"?; for help: sallyport --help");
+  EXPECT_EQ(usage_error({"token", "mnt"}),
+            "there is no command sallyport token mnt; did you mean \"mint\"?; for help: sallyport "
+            "token --help");
+  EXPECT_EQ(usage_error({"serve"}), "--config is required; for help: sallyport serve --help");
+  EXPECT_EQ(usage_error({"connect", "ws://127.0.0.1"}),
+            "not available in this version: the command connect");
+  EXPECT_NE(usage_error({"serve", "--config", "a", "--cnofig", "b"}), "");
+  EXPECT_NE(usage_error({"token", "mint", "--alg", "x", "--key", "a", "--secret-file", "b"}), "");
+  EXPECT_NE(usage_error({"check", "--config", "a", "--config", "b"}), "");
+}
+
+TEST(CommandLine, AnswersHelpAndVersion) {
+  const auto version = parse({"--version"});
+  ASSERT_FALSE(version);
+  EXPECT_EQ(version.error().status, kDone);
+  EXPECT_TRUE(version.error().text.starts_with("sallyport "));
+  const auto help = parse({"token", "mint", "--help"});
+  ASSERT_FALSE(help);
+  EXPECT_EQ(help.error().status, kDone);
+  EXPECT_NE(help.error().text.find("Usage: sallyport token mint"), std::string::npos)
+      << help.error().text;
+}
+
+}  // namespace
+}  // namespace sallyport::main

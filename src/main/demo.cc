@@ -35,22 +35,24 @@ void add_page(App& app) {
 
 void add_token_endpoint(App& app, const std::shared_ptr<const DemoIssuer>& issuer) {
   app.get("/demo/token", [issuer](Request& request) {
-    return issuer->answer({.host = request.host(),
-                           .sec_fetch_site = request.header("Sec-Fetch-Site"),
-                           .kind = request.query("kind"),
-                           .name = request.query("name")},
-                          std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
+    return issuer->answer(
+        {.host = request.host(),
+         .sec_fetch_site = request.header("Sec-Fetch-Site"),
+         .kind = request.query("kind"),
+         .name = request.query("name")},
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
   });
 }
 
 void add_sockets(App& app, const Verifier& verifier) {
-  const Auth auth{.verifier = verifier,
-                  .from = header | subprotocol | first_message,
-                  .refresh_lead = 10s};
-  app.hub("/chat/:room", {.auth = auth,
-                          .permit = {{.subscribe = true, .publish = true, .channel = "room/{param.room}"}}});
-  app.ws("/echo", {.auth = auth,
-                   .on_message = [](Connection& connection, Message message) { connection.send(message); }});
+  const Auth auth{
+      .verifier = verifier, .from = header | subprotocol | first_message, .refresh_lead = 10s};
+  app.hub("/chat/:room",
+          {.auth = auth,
+           .permit = {{.subscribe = true, .publish = true, .channel = "room/{param.room}"}}});
+  app.ws("/echo", {.auth = auth, .on_message = [](Connection& connection, Message message) {
+                     connection.send(message);
+                   }});
 }
 
 }  // namespace
@@ -59,9 +61,10 @@ int demo(const DemoCommand& command) {
   const auto endpoint = io::parse_endpoint(command.listen);
   if (!endpoint) return complain(kUsage, "--listen " + endpoint.error());
   if (!endpoint->loopback()) {
-    return complain(kUsage, "--listen " + command.listen +
-                                " is not a loopback address; the demo gives tokens to everybody and stays on "
-                                "this machine");
+    return complain(
+        kUsage, "--listen " + command.listen +
+                    " is not a loopback address; the demo gives tokens to everybody and stays on "
+                    "this machine");
   }
   auto made = DemoIssuer::make();
   if (!made) return complain(kFailed, made.error());
@@ -79,7 +82,8 @@ int demo(const DemoCommand& command) {
                   .drain = 1s,
                   .on_listening =
                       [](const std::string& url) {
-                        // "ws://..." of a plain listener: the page is at the same address over http.
+                        // "ws://..." of a plain listener: the page is at the same address over
+                        // http.
                         complain(kDone, "the demo is ready; open http" + url.substr(2) + "/");
                       }},
                  log, fault);

@@ -19,8 +19,8 @@ struct DemoTokenRequest {
   std::optional<std::string> name;
 };
 
-/// The demo's own identity provider. It gives a token to whoever asks, and so exists in the demo only, for
-/// pages and people of this machine. Immutable; any worker may ask it.
+/// The demo's own identity provider. It gives a token to whoever asks, and so exists in the demo
+/// only, for pages and people of this machine. Immutable; any worker may ask it.
 class DemoIssuer {
  public:
   static constexpr std::string_view kIssuer = "https://demo.sallyport.test/";
@@ -32,8 +32,8 @@ class DemoIssuer {
   /// A verifier of its tokens.
   [[nodiscard]] Verifier verifier() const;
 
-  /// 200 with `{"token":T,"expires_at":N}`, 400, or 403 for a foreign page or a Host that is not this
-  /// machine.
+  /// 200 with `{"token":T,"expires_at":N}`, 400, or 403 for a foreign page or a Host that is not
+  /// this machine.
   [[nodiscard]] Response answer(const DemoTokenRequest& request, WallTime now) const;
 
  private:

@@ -29,7 +29,8 @@ int write_all(int descriptor, std::string_view text) {
 
 // Links refuse to replace and renames replace, both in one step.
 int put_in_place(const std::string& temporary, const std::string& path, Existing existing) {
-  if (existing == Existing::kReplace) return std::rename(temporary.c_str(), path.c_str()) == 0 ? 0 : errno;
+  if (existing == Existing::kReplace)
+    return std::rename(temporary.c_str(), path.c_str()) == 0 ? 0 : errno;
   const int error = ::link(temporary.c_str(), path.c_str()) == 0 ? 0 : errno;
   ::unlink(temporary.c_str());
   return error;
@@ -37,8 +38,8 @@ int put_in_place(const std::string& temporary, const std::string& path, Existing
 
 }  // namespace
 
-std::expected<void, std::string> write_file(const std::string& path, std::string_view text, unsigned mode,
-                                            Existing existing) {
+std::expected<void, std::string> write_file(const std::string& path, std::string_view text,
+                                            unsigned mode, Existing existing) {
   std::string temporary = path + ".XXXXXX";
   const int descriptor = ::mkostemp(temporary.data(), O_CLOEXEC);  // mode 0600
   if (descriptor < 0) return fault(path, errno);
@@ -52,7 +53,7 @@ std::expected<void, std::string> write_file(const std::string& path, std::string
 }
 
 bool file_exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::lstat(path.c_str(), &status) == 0;
 }
 

@@ -33,7 +33,8 @@ int write_pair(const KeyNewCommand& command, const jose::Key& key) {
   const auto jwks = jose::export_jwks(std::array{key});
   if (!jwks) return complain(kFailed, jwks.error().detail);
   const Existing existing = command.force ? Existing::kReplace : Existing::kKeep;
-  const auto private_written = write_file(command.private_file, pem->reveal(), kPrivateMode, existing);
+  const auto private_written =
+      write_file(command.private_file, pem->reveal(), kPrivateMode, existing);
   if (!private_written) return complain(kFailed, private_written.error());
   const auto public_written = write_file(command.jwks_file, *jwks + "\n", kPublicMode, existing);
   if (!public_written) {
@@ -51,23 +52,25 @@ int key_new(const KeyNewCommand& command) {
     return complain(kUsage, "--alg " + command.algorithm + " is not one of " + asymmetric_names());
   }
   if (jose::family_of(*algorithm) == jose::Family::kHmac) {
-    return complain(kUsage, "key new makes key pairs and " + command.algorithm +
-                                " has a shared secret; make one with: openssl rand -hex 64 > secret.txt");
+    return complain(kUsage,
+                    "key new makes key pairs and " + command.algorithm +
+                        " has a shared secret; make one with: openssl rand -hex 64 > secret.txt");
   }
   if (command.private_file == command.jwks_file) {
     return complain(kUsage, "--private and --jwks name the same file");
   }
   if (!command.force) {
     for (const std::string& path : {command.private_file, command.jwks_file}) {
-      if (file_exists(path)) return complain(kFailed, path + " exists already; --force replaces it");
+      if (file_exists(path))
+        return complain(kFailed, path + " exists already; --force replaces it");
     }
   }
   const auto key = jose::generate_key(*algorithm, command.kid);
   if (!key) return complain(kUsage, key.error().detail);
   const int status = write_pair(command, *key);
   if (status == kDone) {
-    complain(kDone, "made key " + key->kid() + " for " + command.algorithm + ": " + command.private_file +
-                        " (keep it secret) and " + command.jwks_file);
+    complain(kDone, "made key " + key->kid() + " for " + command.algorithm + ": " +
+                        command.private_file + " (keep it secret) and " + command.jwks_file);
   }
   return status;
 }

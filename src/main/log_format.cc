@@ -27,7 +27,8 @@ std::size_t sequence_bytes(unsigned char lead) {
 std::uint32_t decode(std::string_view sequence) {
   constexpr std::array<std::uint32_t, 5> kLeadMask{0, 0x7f, 0x1f, 0x0f, 0x07};
   std::uint32_t code = static_cast<unsigned char>(sequence[0]) & kLeadMask[sequence.size()];
-  for (const char c : sequence.substr(1)) code = (code << 6) | (static_cast<unsigned char>(c) & 0x3f);
+  for (const char c : sequence.substr(1))
+    code = (code << 6) | (static_cast<unsigned char>(c) & 0x3f);
   return code;
 }
 
@@ -79,8 +80,8 @@ void append_quoted(std::string& out, std::string_view text) {
 
 bool needs_quotes(std::string_view text) {
   return text.empty() || !std::all_of(text.begin(), text.end(), [](char c) {
-    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
-  });
+           return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+         });
 }
 
 void append_value(std::string& out, const LogEvent::Value& value, bool always_quoted) {
@@ -104,19 +105,20 @@ std::string format_time(WallTime time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   char text[48];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()),
-                static_cast<int>(clock.subseconds().count()));
+  std::snprintf(
+      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return text;
 }
 
 std::string format_json(const LogEvent& event, WallTime time) {
-  std::string out = R"({"time":")" + format_time(time) + R"(","level":")" + std::string(name(event.level)) +
-                    R"(","event":)";
+  std::string out = R"({"time":")" + format_time(time) + R"(","level":")" +
+                    std::string(name(event.level)) + R"(","event":)";
   append_quoted(out, event.name);
-  // Two members of one name mean different things to different readers, so the later one gets another.
+  // Two members of one name mean different things to different readers, so the later one gets
+  // another.
   std::set<std::string> used{"time", "level", "event"};
   for (const auto& [key, value] : event.fields) {
     std::string member(key);

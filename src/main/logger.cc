@@ -18,8 +18,8 @@
 namespace sallyport::main {
 namespace {
 
-// spdlog's own stderr sink goes through stdio, which may split a line over several writes; lines of other
-// processes on the same descriptor would then come in between.
+// spdlog's own stderr sink goes through stdio, which may split a line over several writes; lines of
+// other processes on the same descriptor would then come in between.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -40,11 +40,16 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
-    case LogLevel::kTrace: return spdlog::level::trace;
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarn: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kTrace:
+      return spdlog::level::trace;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -59,9 +64,10 @@ LogSink make_log(const config::LogSettings& settings) {
   return [logger, format = settings.format](const LogEvent& event) {
     const auto level = level_of(event.level);
     if (!logger->should_log(level)) return;
-    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const std::string line = format == config::LogFormat::kJson ? format_json(event, now)
-                                                                : format_text(event, now);
+    const auto now =
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const std::string line =
+        format == config::LogFormat::kJson ? format_json(event, now) : format_text(event, now);
     logger->log(level, spdlog::string_view_t(line.data(), line.size()));
   };
 }

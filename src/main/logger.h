@@ -5,8 +5,8 @@
 
 namespace sallyport::main {
 
-/// Where the server's events go: stderr, one write(2) each, from any thread. Events below the level are
-/// dropped before they are formatted.
+/// Where the server's events go: stderr, one write(2) each, from any thread. Events below the level
+/// are dropped before they are formatted.
 [[nodiscard]] LogSink make_log(const config::LogSettings& settings);
 
 }  // namespace sallyport::main

@@ -54,8 +54,9 @@ void HangupWatch::wait(const LogSink& log) {
     if (sigwait(&set, &signal) != 0 || stopping_) return;
     log({.level = LogLevel::kWarn,
          .name = "server.reload_unavailable",
-         .fields = {{"detail", std::string("SIGHUP: this version does not reload; restart it to read the "
-                                           "configuration, keys and certificates again")}}});
+         .fields = {
+             {"detail", std::string("SIGHUP: this version does not reload; restart it to read the "
+                                    "configuration, keys and certificates again")}}});
   }
 }
 

@@ -8,12 +8,12 @@
 
 namespace sallyport::main {
 
-/// Raises the limit of open files to what this process is allowed, and ignores SIGPIPE. Once, before the
-/// server starts.
+/// Raises the limit of open files to what this process is allowed, and ignores SIGPIPE. Once,
+/// before the server starts.
 void prepare_process(const LogSink& log);
 
-/// Answers SIGHUP as long as it lives. Make it before any other thread: it blocks the signal in the calling
-/// thread, and threads made later inherit that.
+/// Answers SIGHUP as long as it lives. Make it before any other thread: it blocks the signal in the
+/// calling thread, and threads made later inherit that.
 class HangupWatch {
  public:
   explicit HangupWatch(const LogSink& log);
@@ -28,12 +28,13 @@ class HangupWatch {
   std::thread thread_;
 };
 
-/// Runs the app until it has stopped; prints a line for each listener, and says on stderr why it could not
-/// start. Returns the exit status. `fault` is what `watch_faults` has kept.
+/// Runs the app until it has stopped; prints a line for each listener, and says on stderr why it
+/// could not start. Returns the exit status. `fault` is what `watch_faults` has kept.
 int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault);
 
-/// A sink that passes events on to `log` and keeps in `fault` why a listener could not be opened. That
-/// event comes on the thread that calls `run`, before there are others; `fault` must outlive the app.
+/// A sink that passes events on to `log` and keeps in `fault` why a listener could not be opened.
+/// That event comes on the thread that calls `run`, before there are others; `fault` must outlive
+/// the app.
 [[nodiscard]] LogSink watch_faults(LogSink log, std::string& fault);
 
 }  // namespace sallyport::main

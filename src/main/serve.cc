@@ -19,7 +19,9 @@ void log_warnings(const LogSink& log, const std::vector<config::Finding>& warnin
   for (const config::Finding& warning : warnings) {
     log({.level = LogLevel::kWarn,
          .name = "config.warning",
-         .fields = {{"file", warning.file}, {"line", std::int64_t{warning.line}}, {"detail", warning.text}}});
+         .fields = {{"file", warning.file},
+                    {"line", std::int64_t{warning.line}},
+                    {"detail", warning.text}}});
   }
 }
 

@@ -34,7 +34,8 @@ jose::JwtPolicy policy_of(const JwtOptions& options) {
                          .leeway = options.leeway,
                          .token_types = options.token_types};
   for (const std::string& name : options.algorithms) {
-    if (const auto algorithm = jose::algorithm_from_name(name)) policy.algorithms.push_back(*algorithm);
+    if (const auto algorithm = jose::algorithm_from_name(name))
+      policy.algorithms.push_back(*algorithm);
   }
   return policy;
 }
@@ -46,8 +47,8 @@ std::string line_of(bool passed, std::string_view name, std::string_view detail)
   return line + "\n";
 }
 
-// The explanation is the library's, and so is the verdict: what `serve` would say is asked of the verifier
-// itself, so that the two cannot differ.
+// The explanation is the library's, and so is the verdict: what `serve` would say is asked of the
+// verifier itself, so that the two cannot differ.
 bool explain(const config::VerifierEntry& entry, const std::string& token, WallTime now) {
   const auto checks =
       jose::explain_jwt(token, policy_of(entry.options), entry.options.keys.loaded().keys, now);
@@ -60,14 +61,16 @@ bool explain(const config::VerifierEntry& entry, const std::string& token, WallT
   const auto verdict = entry.verifier.backends().front()->verify_now(
       {.kind = CredentialKind::kHeader, .token = token}, now);
   const bool accepted = verdict && verdict->accepted();
-  if (passed && !accepted) text += line_of(false, "verdict", verdict ? verdict->detail() : "no answer");
+  if (passed && !accepted)
+    text += line_of(false, "verdict", verdict ? verdict->detail() : "no answer");
   text += accepted ? "acceptable\n" : "not acceptable\n";
   print(text);
   return accepted;
 }
 
 // The verifiers to ask: the one that was named, or those of the token's issuer, or all of them.
-std::vector<const config::VerifierEntry*> choose(const config::Config& config, const std::string& wanted,
+std::vector<const config::VerifierEntry*> choose(const config::Config& config,
+                                                 const std::string& wanted,
                                                  const std::string& token) {
   std::vector<const config::VerifierEntry*> chosen;
   const auto issuer = jose::peek_issuer(token);
@@ -95,13 +98,14 @@ int token_inspect(const TokenInspectCommand& command) {
   if (token.empty()) return complain(kUsage, "there is no token on stdin");
   const auto chosen = choose(*config, command.verifier, token);
   if (chosen.empty()) {
-    return complain(kUsage, command.verifier.empty()
-                                ? command.config + " has no verifier"
-                                : "there is no verifier " + command.verifier + " in " + command.config);
+    return complain(kUsage, command.verifier.empty() ? command.config + " has no verifier"
+                                                     : "there is no verifier " + command.verifier +
+                                                           " in " + command.config);
   }
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   bool accepted = false;
-  for (const config::VerifierEntry* const entry : chosen) accepted = explain(*entry, token, now) || accepted;
+  for (const config::VerifierEntry* const entry : chosen)
+    accepted = explain(*entry, token, now) || accepted;
   return accepted ? kDone : kFailed;
 }
 

@@ -22,7 +22,8 @@ namespace {
 using std::chrono::seconds;
 
 // --claim NAME=JSON, each name once.
-std::expected<boost::json::object, std::string> parse_claims(const std::vector<std::string>& texts) {
+std::expected<boost::json::object, std::string> parse_claims(
+    const std::vector<std::string>& texts) {
   boost::json::object claims;
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
@@ -32,8 +33,9 @@ std::expected<boost::json::object, std::string> parse_claims(const std::vector<s
     const std::string name = text.substr(0, equals);
     auto value = base::parse_json(std::string_view(text).substr(equals + 1));
     if (!value) {
-      return std::unexpected("--claim " + name + ": what follows the = is not JSON; a string needs quotes: '" +
-                             name + "=\"text\"'");
+      return std::unexpected("--claim " + name +
+                             ": what follows the = is not JSON; a string needs quotes: '" + name +
+                             "=\"text\"'");
     }
     if (!claims.emplace(name, std::move(*value)).second) {
       return std::unexpected("--claim " + name + " is given twice");
@@ -46,7 +48,8 @@ std::expected<seconds, std::string> parse_ttl(const std::string& text) {
   const auto ttl = config::parse_duration(text, true);
   if (!ttl) return std::unexpected("--ttl: " + ttl.error());
   const auto whole = std::chrono::floor<seconds>(*ttl);
-  if (whole != *ttl) return std::unexpected("--ttl must be whole seconds, as the times in a token are");
+  if (whole != *ttl)
+    return std::unexpected("--ttl must be whole seconds, as the times in a token are");
   return whole;
 }
 
@@ -106,7 +109,8 @@ int token_mint(const TokenMintCommand& command) {
     return complain(kUsage, "token mint needs --key (a private key) or --secret-file (for HS*)");
   }
   const auto algorithm = jose::algorithm_from_name(command.algorithm);
-  if (!algorithm) return complain(kUsage, "--alg " + command.algorithm + " is not a supported algorithm");
+  if (!algorithm)
+    return complain(kUsage, "--alg " + command.algorithm + " is not a supported algorithm");
   const auto payload =
       mint_payload(command, std::chrono::floor<seconds>(std::chrono::system_clock::now()));
   if (!payload) return complain(kUsage, payload.error());

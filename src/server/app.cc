@@ -224,6 +224,8 @@ App& App::get_async(std::string path, std::function<awaitable<Response>(Request&
 
 App& App::files(std::string path, std::string folder) {
   const auto files = std::make_shared<const server::StaticFiles>(std::move(folder));
+  // "/app" and "/app/" mean everything below it.
+  if (!path.ends_with('*')) path += path.ends_with('/') ? "*" : "/*";
   return get(std::move(path), [files](Request& request) { return files->serve(request.param("*")); });
 }
 

@@ -72,9 +72,10 @@ Response StaticFiles::serve(std::string_view rest) const {
   if (fs::is_directory(path, error)) path /= "index.html";
   path = fs::canonical(path, error);  // resolves links: what counts is where the file really is
   if (error || !fs::is_regular_file(path, error)) return not_found();
+  const fs::path folder(folder_);
   const auto [folder_end, rest_begin] =
-      std::mismatch(fs::path(folder_).begin(), fs::path(folder_).end(), path.begin(), path.end());
-  if (folder_end != fs::path(folder_).end()) return not_found();
+      std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  if (folder_end != folder.end()) return not_found();
   try {
     return page(read_file(path.string(), kFileBytesMax), path.string());
   } catch (const std::runtime_error&) {

@@ -113,6 +113,9 @@ test('a canary in every slot is never seen again', { timeout: 120_000 }, async (
 
   assert.ok(canaries.length > 500, `${canaries.length} canaries`);
   assert.ok(server.log.length > 200, `${server.log.length} log lines`);
+  for (const planted of [canaries[0], canaries[0].split('.')[1], encodeURIComponent(canaries[0])]) {
+    assert.ok(traces(canaries[0]).some((trace) => `log ${planted} line`.includes(trace)), 'a canary would be seen');
+  }
   const sinks = { log: server.stderr, stdout: server.stdout, answers: heard.join('\n') };
   const found = [];
   for (const [name, content] of Object.entries(sinks)) {

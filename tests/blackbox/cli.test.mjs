@@ -5,12 +5,13 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { sallyport, temporary_folder } from './lib/binary.mjs';
 import { Client, outcome } from './lib/client.mjs';
 import { Server, configuration, echo } from './lib/server.mjs';
 import { toml } from './lib/toml.mjs';
-import { Issuer, broken_signature, now } from './lib/tokens.mjs';
+import { Issuer, broken_signature, jose, now } from './lib/tokens.mjs';
+
+const { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } = jose;
 
 let issuer;
 before(async () => { issuer = await Issuer.make(); });
@@ -231,7 +232,10 @@ describe('token inspect', { concurrency: 4 }, () => {
     assert.match(await said(await issuer.sign({ iss: 'x' })), /iss/i);
     assert.match(await said(broken_signature(await issuer.sign())), /signature/i);
     await said('nonsense');
-    await said('');
+  });
+
+  test('no token at all is bad usage', async () => {
+    await inspect(2, '');
   });
 
   test('an unknown verifier is bad usage', async () => {

@@ -1,5 +1,6 @@
 #include "feature/config/config.h"
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <stdexcept>
@@ -18,25 +19,35 @@ namespace sallyport::config {
 namespace {
 
 std::unexpected<std::vector<Finding>> only(const std::string& file, int line, std::string text) {
-  return std::unexpected(
-      std::vector<Finding>{{.file = file, .line = line, .severity = Severity::kError, .text = std::move(text)}});
+  return std::unexpected(std::vector<Finding>{
+      {.file = file, .line = line, .severity = Severity::kError, .text = std::move(text)}});
 }
 
 void install_route(const RouteEntry& entry, App& app) {
   switch (entry.handler) {
-    case Handler::kHub: app.hub(entry.path, *entry.route); return;
-    case Handler::kStatic: app.files(entry.path, entry.root); return;
+    case Handler::kHub: {
+      Route route = *entry.route;
+      route.keep_claims = false;  // no code of a user's asks for them
+      app.hub(entry.path, std::move(route));
+      return;
+    }
+    case Handler::kStatic:
+      app.files(entry.path, entry.root);
+      return;
     case Handler::kEcho: {
       Route route = *entry.route;
-      route.on_message = [](Connection& connection, Message message) { connection.send(message); };
+      route.keep_claims = false;
+      route.on_message = [](Connection& connection, Message message) {
+        connection.send(message);
+      };
       app.ws(entry.path, std::move(route));
       return;
     }
   }
 }
 
-// What the library itself would refuse at the start. The parts have been checked one by one, with better
-// lines; this is for whatever they have missed.
+// What the library itself would refuse at the start. The parts have been checked one by one, with
+// better lines; this is for whatever they have missed.
 void rehearse(const Config& config, Findings& findings) {
   App app({.public_url = config.app.public_url});
   for (const RouteEntry& entry : config.routes) {
@@ -55,9 +66,12 @@ Files Files::system() {
   return {.load_keys =
               [](KeySource source, const std::string& path) {
                 switch (source) {
-                  case KeySource::kJwks: return jwks_file(path);
-                  case KeySource::kSecret: return secret_file(path);
-                  case KeySource::kPublicKey: return public_key_file(path);
+                  case KeySource::kJwks:
+                    return jwks_file(path);
+                  case KeySource::kSecret:
+                    return secret_file(path);
+                  case KeySource::kPublicKey:
+                    return public_key_file(path);
                 }
                 throw std::runtime_error(path + ": unknown kind of key source");
               },
@@ -108,6 +122,13 @@ std::expected<Config, std::vector<Finding>> load(const std::string& path) {
 
 void install(const Config& config, App& app) {
   for (const RouteEntry& entry : config.routes) install_route(entry, app);
+  // For load balancers. A server that drains no longer listens, so whoever is answered is answered
+  // "ready".
+  for (const char* const path : {"/healthz", "/readyz"}) {
+    const bool taken = std::any_of(config.routes.begin(), config.routes.end(),
+                                   [&](const RouteEntry& entry) { return entry.path == path; });
+    if (!taken) app.get(path, [](Request&) { return Response{.body = "ok\n"}; });
+  }
 }
 
 }  // namespace sallyport::config

@@ -41,8 +41,8 @@ struct RouteEntry {
   std::string root = {};
 };
 
-/// A configuration without errors. File names in it are relative to the working directory no more: they
-/// have been joined to the configuration file's folder.
+/// A configuration without errors. File names in it are relative to the working directory no more:
+/// they have been joined to the configuration file's folder.
 struct Config {
   AppOptions app = {};  ///< `log` is not set: whoever runs the app owns the log
   RunOptions run = {};
@@ -54,7 +54,8 @@ struct Config {
 
 enum class KeySource : std::uint8_t { kJwks, kSecret, kPublicKey };
 
-/// The files that a configuration names. They are looked at while it is read, so that a fault has a line.
+/// The files that a configuration names. They are looked at while it is read, so that a fault has a
+/// line.
 struct Files {
   /// Throws std::runtime_error that names the file and the fault.
   std::function<Keys(KeySource source, const std::string& path)> load_keys;
@@ -66,8 +67,8 @@ struct Files {
   [[nodiscard]] static Files system();
 };
 
-/// Reads the configuration file at `path` and every file it names. Returns all findings if at least one is
-/// an error, warnings among them.
+/// Reads the configuration file at `path` and every file it names. Returns all findings if at least
+/// one is an error, warnings among them.
 [[nodiscard]] std::expected<Config, std::vector<Finding>> load(const std::string& path);
 
 /// The same for a text. `file` names it in findings, and its folder is where relative paths start.
@@ -75,8 +76,8 @@ struct Files {
                                                                 const std::string& file,
                                                                 const Files& files);
 
-/// Puts the routes into the app. Throws what `App` throws, which a configuration from `load` does not make
-/// it do unless a static folder has gone since.
+/// Puts the routes into the app. Throws what `App` throws, which a configuration from `load` does
+/// not make it do unless a static folder has gone since.
 void install(const Config& config, App& app);
 
 }  // namespace sallyport::config

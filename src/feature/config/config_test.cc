@@ -24,7 +24,8 @@ Config good(std::string_view text) {
 // The route of `kGood` with further keys.
 Route route_with(std::string_view keys) {
   const Config config = good(std::string(kGood) + std::string(keys));
-  return config.routes.empty() ? Route{.auth = {.verifier = insecure_anonymous()}} : *config.routes[0].route;
+  return config.routes.empty() ? Route{.auth = {.verifier = insecure_anonymous()}}
+                               : *config.routes[0].route;
 }
 
 TEST(Configuration, HasTheLibrarysDefaults) {
@@ -139,7 +140,8 @@ compression = true
 }
 
 TEST(Configuration, MapsARoutesRules) {
-  const Route route = route_with(R"(credentials = ["header", "cookie:session", "insecure_query:access_token"]
+  const Route route =
+      route_with(R"(credentials = ["header", "cookie:session", "insecure_query:access_token"]
 origins = ["https://app.example.com", "https://*.example.com"]
 scopes = ["chat", "read"]
 claims = { tenant = "acme", role = ["admin", "staff"] }
@@ -154,7 +156,8 @@ close_codes = "44xx"
   EXPECT_EQ(route.auth.from.cookie_name(), "session");
   EXPECT_EQ(route.auth.from.query_name(), "access_token");
   EXPECT_EQ(route.origins.kind, Origins::Kind::kList);
-  EXPECT_EQ(route.origins.list, (std::vector<std::string>{"https://app.example.com", "https://*.example.com"}));
+  EXPECT_EQ(route.origins.list,
+            (std::vector<std::string>{"https://app.example.com", "https://*.example.com"}));
   EXPECT_EQ(route.scopes, (std::vector<std::string>{"chat", "read"}));
   EXPECT_EQ(route.claims.at("tenant"), std::vector<std::string>{"acme"});
   EXPECT_EQ(route.claims.at("role"), (std::vector<std::string>{"admin", "staff"}));
@@ -219,11 +222,15 @@ root = "/srv/site"
 
 TEST(Configuration, TakesAStaticAndAWebSocketRouteOfOnePath) {
   const Config config = good(std::string(kGood) + R"([[route]]
-path = "/echo"
+path = "/both/*"
+handler = "echo"
+verifiers = ["main"]
+[[route]]
+path = "/both"
 handler = "static"
 root = "site"
 )");
-  EXPECT_EQ(config.routes.size(), 2U);
+  EXPECT_EQ(config.routes.size(), 3U);
 }
 
 TEST(Configuration, KeepsSeveralVerifiersInTheRoutesOrder) {
@@ -257,7 +264,8 @@ TEST(Configuration, InstallsItsRoutes) {
 class ConfigurationFile : public testing::Test {
  protected:
   ConfigurationFile() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sallyport-config-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "sallyport-config-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
   }
   ~ConfigurationFile() override { std::filesystem::remove_all(folder_); }
@@ -293,18 +301,22 @@ class ConfigurationFile : public testing::Test {
 TEST_F(ConfigurationFile, IsReportedIfItCannotBeRead) {
   const auto missing = load((folder_ / "none.toml").string());
   ASSERT_FALSE(missing);
-  EXPECT_EQ(to_string(missing.error().at(0)),
-            (folder_ / "none.toml").string() + ":1: error: cannot be opened: No such file or directory");
+  EXPECT_EQ(
+      to_string(missing.error().at(0)),
+      (folder_ / "none.toml").string() + ":1: error: cannot be opened: No such file or directory");
   ASSERT_FALSE(load(folder_.string()));
 }
 
 TEST_F(ConfigurationFile, FindsItsKeysBesideItself) {
-  write("es256.jwks", jose::export_jwks(std::array{jose::generate_key(jose::Algorithm::kEs256, "k").value()}).value());
+  write("es256.jwks",
+        jose::export_jwks(std::array{jose::generate_key(jose::Algorithm::kEs256, "k").value()})
+            .value());
   EXPECT_EQ(load_findings(kGood), "");
 }
 
 TEST_F(ConfigurationFile, FindsPublicKeysAndSecrets) {
-  write("key.pem", jose::export_public_pem(jose::generate_key(jose::Algorithm::kEs256).value()).value());
+  write("key.pem",
+        jose::export_public_pem(jose::generate_key(jose::Algorithm::kEs256).value()).value());
   write("hmac", std::string(32, 'k') + "\n");
   EXPECT_EQ(load_findings(R"([verifier.a]
 type = "jwt"
@@ -345,7 +357,8 @@ jwks_file = "bad.jwks"
                           "No such file or directory\n"),
             std::string::npos)
       << findings;
-  EXPECT_NE(findings.find("s.toml:12: error: verifier b: jwks_file: bad.jwks: "), std::string::npos) << findings;
+  EXPECT_NE(findings.find("s.toml:12: error: verifier b: jwks_file: bad.jwks: "), std::string::npos)
+      << findings;
 }
 
 TEST_F(ConfigurationFile, TakesACertificateWithItsKeyOnly) {

@@ -12,7 +12,8 @@ constexpr std::size_t kQuotedBytesMax = 80;
 
 std::string to_string(const Finding& finding) {
   std::string line = finding.file + ":" + std::to_string(finding.line) + ": " +
-                     (finding.severity == Severity::kError ? "error: " : "warning: ") + finding.text;
+                     (finding.severity == Severity::kError ? "error: " : "warning: ") +
+                     finding.text;
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
@@ -26,20 +27,25 @@ std::string in_quotes(std::string_view text) {
   return "\"" + std::string(text.substr(0, end)) + "...\"";
 }
 
-void Findings::error(int line, std::string text) { add(line, Severity::kError, std::move(text)); }
+void Findings::error(int line, std::string text) {
+  add(line, Severity::kError, std::move(text));
+}
 
-void Findings::warning(int line, std::string text) { add(line, Severity::kWarning, std::move(text)); }
+void Findings::warning(int line, std::string text) {
+  add(line, Severity::kWarning, std::move(text));
+}
 
 void Findings::add(int line, Severity severity, std::string text) {
   if (severity == Severity::kError) ++errors_;
-  list_.push_back({file_, std::max(line, 1), severity, std::move(text)});
+  line = std::max(line, 1);
+  by_line_.emplace(line, Finding{file_, line, severity, std::move(text)});
 }
 
 std::vector<Finding> Findings::take() {
-  std::stable_sort(list_.begin(), list_.end(),
-                   [](const Finding& a, const Finding& b) { return a.line < b.line; });
+  std::vector<Finding> list;
+  for (auto& [line, finding] : std::exchange(by_line_, {})) list.push_back(std::move(finding));
   errors_ = 0;
-  return std::exchange(list_, {});
+  return list;
 }
 
 }  // namespace sallyport::config

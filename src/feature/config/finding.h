@@ -2,15 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sallyport::config {
 
 enum class Severity : std::uint8_t { kError, kWarning };
 
-/// One thing that a person should change in a configuration file: what is wrong, where, and what to do.
+/// One thing that a person should change in a configuration file: what is wrong, where, and what to
+/// do.
 struct Finding {
   std::string file;
   int line = 1;
@@ -20,7 +23,8 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
-/// "FILE:LINE: error: text". Control characters, which the file can bring in by escapes, come out as '?'.
+/// "FILE:LINE: error: text". Control characters, which the file can bring in by escapes, come out
+/// as '?'.
 [[nodiscard]] std::string to_string(const Finding& finding);
 
 /// `text` in double quotes, for a finding; a long one is cut, at a character.
@@ -43,7 +47,7 @@ class Findings {
   void add(int line, Severity severity, std::string text);
 
   std::string file_;
-  std::vector<Finding> list_;
+  std::multimap<int, Finding> by_line_;  // equal lines keep the order of their insertion
   std::size_t errors_ = 0;
 };
 

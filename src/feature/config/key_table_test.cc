@@ -1,1 +1,181 @@
+// Every key and value that the configuration's reference names is either taken or refused as "not
+// available in this version"; none is ignored, and none is called a misspelling.
 
+#include "feature/config/config.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+#include "feature/config/test_support.h"
+
+namespace sallyport::config {
+namespace {
+
+// The reference's example, whole, with file names of the tests.
+constexpr std::string_view kReference = R"([server]
+listen = ["127.0.0.1:8080"]
+insecure_plaintext = false
+public_url = "https://chat.example.com"
+workers = 0
+trusted_proxies = ["10.0.0.0/8"]
+drain = "10s"
+[server.tls]
+certificate = "good.crt"
+key = "good.key"
+client_ca = "clients.pem"
+client_certificate = "none"
+[server.limits]
+handshake_timeout = "5s"
+header_bytes = "16KiB"
+pending = 10000
+pending_per_address = 256
+failures_per_address = "60/1m"
+[admin]
+listen = "127.0.0.1:9090"
+token_file = "admin.token"
+[store]
+kind = "memory"
+[log]
+level = "info"
+format = "json"
+[verifier.main]
+type = "jwt"
+issuer = "https://id.example.com/"
+audience = ["chat"]
+algorithms = ["ES256", "RS256"]
+jwks_file = "es256.jwks"
+leeway = "30s"
+token_types = ["JWT", "at+jwt"]
+[[route]]
+path = "/chat/:room"
+handler = "hub"
+verifiers = ["main"]
+credentials = ["header", "subprotocol", "ticket", "first_message"]
+origins = "same"
+scopes = ["chat"]
+claims = { tenant = "acme", role = ["admin", "staff"] }
+allow_addresses = ["192.0.2.0/24"]
+deny_addresses = []
+reject = "auto"
+close_codes = "iana"
+auth_timeout = "5s"
+pre_auth_bytes = "8KiB"
+refresh_lead = "30s"
+max_session = "12h"
+connections_per_subject = 32
+when_full = "evict_oldest"
+message_bytes = "64KiB"
+messages_per_second = 0
+send_queue_bytes = "1MiB"
+slow_consumer = "close"
+ping_interval = "25s"
+idle_timeout = "60s"
+compression = false
+[[route.permit]]
+do = ["subscribe", "publish"]
+channel = "room/{param.room}"
+scopes = []
+)";
+
+TEST(Reference, IsTakenButForWhatIsNotAvailableYet) {
+  EXPECT_EQ(findings_of(kReference),
+            "6: error: [server]: not available in this version: trusted_proxies\n"
+            "11: error: [server.tls]: not available in this version: client_ca\n"
+            "19: error: not available in this version: [admin]\n"
+            "31: warning: verifier main: algorithms has several families (ECDSA, RSA) for one key "
+            "source; keep what "
+            "the issuer signs with\n"
+            "39: error: route /chat/:room: not available in this version: credentials \"ticket\"\n"
+            "51: error: route /chat/:room: not available in this version: connections_per_subject\n"
+            "52: error: route /chat/:room: not available in this version: when_full\n");
+}
+
+std::string after_good(std::string_view text) {
+  return findings_of(std::string(kGood) + std::string(text));
+}
+
+TEST(Reference, RefusesOtherStoresByName) {
+  EXPECT_EQ(after_good("[store]\nkind = \"sqlite\"\npath = \"x.db\"\n"),
+            "12: error: [store]: not available in this version: kind = \"sqlite\"\n"
+            "13: error: [store]: not available in this version: path\n");
+  EXPECT_EQ(after_good("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1\"\n"),
+            "12: error: [store]: not available in this version: kind = \"redis\"\n"
+            "13: error: [store]: not available in this version: url\n");
+}
+
+TEST(Reference, RefusesClientCertificatesByName) {
+  for (const std::string value : {"optional", "required"}) {
+    EXPECT_EQ(after_good("[server.tls]\ncertificate = \"good.crt\"\nkey = "
+                         "\"good.key\"\nclient_certificate = \"" +
+                         value + "\"\n"),
+              "14: error: [server.tls]: not available in this version: client_certificate = \"" +
+                  value + "\"\n");
+  }
+}
+
+TEST(Reference, RefusesKeysFromTheNetworkByName) {
+  const std::string head =
+      "[verifier.v]\ntype = \"jwt\"\nissuer = \"i\"\naudience = [\"a\"]\nalgorithms = "
+      "[\"ES256\"]\n";
+  EXPECT_EQ(after_good(head + "jwks_url = \"https://id.example.com/jwks\"\n"),
+            "16: error: verifier v: not available in this version: jwks_url\n");
+  EXPECT_EQ(after_good(head + "discovery = true\n"),
+            "16: error: verifier v: not available in this version: discovery\n");
+}
+
+TEST(Reference, RefusesOtherVerifierTypesByNameAndTheirKeysNot) {
+  for (const std::string type : {"introspection", "session", "keys", "certificate", "http"}) {
+    EXPECT_EQ(after_good("[verifier.v]\ntype = \"" + type +
+                         "\"\nendpoint = \"https://id.example.com\"\nfile = \"x\"\n"),
+              "12: error: verifier v: not available in this version: type = \"" + type + "\"\n");
+  }
+  EXPECT_EQ(after_good("[verifier.v]\ntype = \"anonymous\"\n"),
+            "12: error: verifier v: not available in this version: type = \"anonymous\"; leave it "
+            "out and write "
+            "insecure_anonymous = true on the route\n");
+}
+
+TEST(Reference, RefusesTheKeysOfOtherVerifierTypesByName) {
+  for (const std::string key :
+       {"endpoint", "client_id", "client_secret_file", "cache", "recheck", "timeout", "cookie",
+        "secret_files", "store", "prefix", "subject", "scopes", "file", "url", "forward"}) {
+    const std::string findings = findings_of("[verifier.v]\ntype = \"jwt\"\n" + key + " = \"x\"\n");
+    EXPECT_NE(findings.find("3: error: verifier v: not available in this version: " + key +
+                            " (a key of type = "),
+              std::string::npos)
+        << findings;
+  }
+}
+
+TEST(Reference, RefusesTheProxyByName) {
+  EXPECT_EQ(
+      after_good("[[route]]\npath = \"/p\"\nhandler = \"proxy\"\nverifiers = [\"main\"]\n"
+                 "upstream = \"ws://127.0.0.1:3000\"\nupstream_path = \"/\"\nidentity = \"jwt\"\n"
+                 "forward_credentials = false\n"),
+      "13: error: route /p: not available in this version: handler = \"proxy\"\n"
+      "15: error: route /p: not available in this version: upstream\n"
+      "16: error: route /p: not available in this version: upstream_path\n"
+      "17: error: route /p: not available in this version: identity\n"
+      "18: error: route /p: not available in this version: forward_credentials\n");
+}
+
+TEST(Reference, RefusesOtherCredentialsByName) {
+  EXPECT_EQ(after_good("credentials = [\"header\", \"certificate\"]\n"),
+            "11: error: route /echo: not available in this version: credentials \"certificate\"\n");
+}
+
+TEST(Reference, TakesEveryOtherWordOfItsChoices) {
+  for (const std::string line :
+       {"reject = \"http\"", "reject = \"close\"", "close_codes = \"44xx\"",
+        "slow_consumer = \"drop_oldest\"", "credentials = [\"cookie:a\"]"}) {
+    EXPECT_EQ(after_good(line + "\n"), "");
+  }
+  for (const std::string level : {"trace", "debug", "warn", "error"}) {
+    EXPECT_EQ(after_good("[log]\nlevel = \"" + level + "\"\nformat = \"text\"\n"), "");
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::config

@@ -43,7 +43,7 @@ void read_origins(Section& section, Origins& origins) {
   const auto texts = section.read_texts("origins");
   if (!texts) return;
   std::vector<std::string> list;
-  for (const Text& text : *texts) {
+  for (const PlacedText& text : *texts) {
     const auto policy = http::OriginPolicy::list(std::array{text.value});
     if (!policy) section.error(text.line, "origins: " + policy.error());
     list.push_back(text.value);
@@ -55,7 +55,7 @@ std::optional<std::vector<std::string>> read_addresses(Section& section, std::st
   const auto texts = section.read_texts(key);
   if (!texts) return std::nullopt;
   std::vector<std::string> blocks;
-  for (const Text& text : *texts) {
+  for (const PlacedText& text : *texts) {
     const auto block = http::CidrBlock::parse(text.value);
     if (!block) section.error(text.line, std::string(key) + ": " + block.error());
     blocks.push_back(text.value);
@@ -99,8 +99,9 @@ void read_claims(Section& section, Route& route) {
 void read_scopes(Section& section, std::vector<std::string>& scopes) {
   const auto texts = section.read_texts("scopes");
   if (!texts) return;
-  for (const Text& text : *texts) {
-    // A scope of a token never has a space (RFC 6749 section 3.3), so such a route would refuse everybody.
+  for (const PlacedText& text : *texts) {
+    // A scope of a token never has a space (RFC 6749 section 3.3), so such a route would refuse
+    // everybody.
     if (text.value.find(' ') != std::string::npos) {
       section.error(text.line, "scopes: " + in_quotes(text.value) +
                                    " has a space; write several scopes as several strings");
@@ -113,7 +114,8 @@ void read_scopes(Section& section, std::vector<std::string>& scopes) {
 void check_parameters(Section& permit, const std::string& channel, const http::RoutePattern& path) {
   constexpr std::string_view kOpen = "{param.";
   const std::string segments = path.text() + "/";
-  for (std::size_t at = channel.find(kOpen); at != std::string::npos; at = channel.find(kOpen, at + 1)) {
+  for (std::size_t at = channel.find(kOpen); at != std::string::npos;
+       at = channel.find(kOpen, at + 1)) {
     const std::size_t begin = at + kOpen.size();
     const std::size_t end = channel.find('}', begin);
     if (end == std::string::npos) return;
@@ -132,14 +134,14 @@ void read_actions(Section& section, Permit& permit) {
   }
   if (!actions) return;
   const std::string words[] = {"subscribe", "publish"};
-  for (const Text& action : *actions) {
+  for (const PlacedText& action : *actions) {
     if (action.value == words[0]) {
       permit.subscribe = true;
     } else if (action.value == words[1]) {
       permit.publish = true;
     } else {
-      section.error(action.line, "do: " + in_quotes(action.value) + " is not " + alternatives(words) +
-                                     did_you_mean(action.value, words));
+      section.error(action.line, "do: " + in_quotes(action.value) + " is not " +
+                                     alternatives(words) + did_you_mean(action.value, words));
     }
   }
 }
@@ -167,10 +169,12 @@ void read_access(Section& section, Route& route) {
   read_scopes(section, route.scopes);
   read_claims(section, route);
   route.allow_addresses = read_addresses(section, "allow_addresses");
-  route.deny_addresses = read_addresses(section, "deny_addresses").value_or(std::vector<std::string>{});
+  route.deny_addresses =
+      read_addresses(section, "deny_addresses").value_or(std::vector<std::string>{});
 }
 
-void read_permits(Section& section, Reading& reading, const http::RoutePattern* path, Route& route) {
+void read_permits(Section& section, Reading& reading, const http::RoutePattern* path,
+                  Route& route) {
   for (const Node* const node : section.read_tables("permit", "[[route.permit]]")) {
     Section permit_section(std::get<Table>(node->value), node->line, section.where() + ": permit",
                            reading.findings);

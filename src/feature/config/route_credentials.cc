@@ -21,7 +21,7 @@ constexpr std::array<Named, 2> kNamed{
 constexpr std::array<CredentialKind, 3> kPlain{
     CredentialKind::kHeader, CredentialKind::kSubprotocol, CredentialKind::kFirstMessage};
 
-std::optional<CredentialSet> parse_named(Section& section, const Text& text) {
+std::optional<CredentialSet> parse_named(Section& section, const PlacedText& text) {
   for (const Named& named : kNamed) {
     if (!text.value.starts_with(named.prefix)) continue;
     const std::string name = text.value.substr(named.prefix.size());
@@ -34,7 +34,7 @@ std::optional<CredentialSet> parse_named(Section& section, const Text& text) {
   return std::nullopt;
 }
 
-void report_unknown(Section& section, const Text& text) {
+void report_unknown(Section& section, const PlacedText& text) {
   const std::string words[] = {"header", "subprotocol", "first_message", "cookie:NAME",
                                "insecure_query:NAME"};
   std::string hint;
@@ -47,7 +47,7 @@ void report_unknown(Section& section, const Text& text) {
                                alternatives(words) + hint);
 }
 
-std::optional<CredentialSet> parse(Section& section, const Text& text) {
+std::optional<CredentialSet> parse(Section& section, const PlacedText& text) {
   if (text.value == "ticket" || text.value == "certificate") {
     section.error(text.line, not_available("credentials " + in_quotes(text.value)));
     return std::nullopt;
@@ -68,18 +68,19 @@ void read_credentials(Section& section, CredentialSet& target) {
   const auto texts = section.read_texts("credentials");
   if (!texts) return;
   if (texts->empty()) {
-    section.error(section.line_of("credentials"),
-                  "credentials must not be empty: no credential would be accepted; leave it out for "
-                  "\"header\", \"subprotocol\" and \"first_message\"");
+    section.error(
+        section.line_of("credentials"),
+        "credentials must not be empty: no credential would be accepted; leave it out for "
+        "\"header\", \"subprotocol\" and \"first_message\"");
     return;
   }
   CredentialSet all;
-  for (const Text& text : *texts) {
+  for (const PlacedText& text : *texts) {
     const auto one = parse(section, text);
     if (!one) continue;
-    for (const CredentialKind kind : {CredentialKind::kHeader, CredentialKind::kSubprotocol,
-                                      CredentialKind::kFirstMessage, CredentialKind::kCookie,
-                                      CredentialKind::kInsecureQuery}) {
+    for (const CredentialKind kind :
+         {CredentialKind::kHeader, CredentialKind::kSubprotocol, CredentialKind::kFirstMessage,
+          CredentialKind::kCookie, CredentialKind::kInsecureQuery}) {
       if (one->contains(kind) && all.contains(kind)) {
         section.error(text.line, "credentials has two of the kind \"" + std::string(name(kind)) +
                                      "\"; a route takes one");

@@ -20,15 +20,14 @@ using namespace std::chrono_literals;
 using namespace sallyport::literals;
 
 constexpr std::array<std::string_view, 22> kWebSocketKeys{
-    "verifiers",       "credentials",      "origins",             "scopes",
-    "claims",          "allow_addresses",  "deny_addresses",      "reject",
-    "close_codes",     "auth_timeout",     "pre_auth_bytes",      "refresh_lead",
-    "max_session",     "message_bytes",    "messages_per_second", "send_queue_bytes",
-    "slow_consumer",   "ping_interval",    "idle_timeout",        "compression",
+    "verifiers",          "credentials",    "origins",       "scopes",        "claims",
+    "allow_addresses",    "deny_addresses", "reject",        "close_codes",   "auth_timeout",
+    "pre_auth_bytes",     "refresh_lead",   "max_session",   "message_bytes", "messages_per_second",
+    "send_queue_bytes",   "slow_consumer",  "ping_interval", "idle_timeout",  "compression",
     "insecure_anonymous", "permit"};
 constexpr std::array<std::string_view, 6> kLaterKeys{
-    "connections_per_subject", "when_full", "upstream", "upstream_path", "identity",
-    "forward_credentials"};
+    "connections_per_subject", "when_full", "upstream",
+    "upstream_path",           "identity",  "forward_credentials"};
 
 constexpr milliseconds kDay = 24h;
 
@@ -61,7 +60,8 @@ class RouteReader {
   void read_path() {
     if (!section_.read_string("path", entry_.path)) {
       if (!section_.has("path")) {
-        section_.error(section_.line(), "path is missing; write for example path = \"/chat/:room\"");
+        section_.error(section_.line(),
+                       "path is missing; write for example path = \"/chat/:room\"");
       }
       return;
     }
@@ -78,7 +78,8 @@ class RouteReader {
     std::string handler;
     if (!section_.read_string("handler", handler)) {
       if (!section_.has("handler")) {
-        section_.error(section_.line(), "has no handler; write handler = \"echo\", \"hub\" or \"static\"");
+        section_.error(section_.line(),
+                       "has no handler; write handler = \"echo\", \"hub\" or \"static\"");
       }
       return false;
     }
@@ -93,15 +94,22 @@ class RouteReader {
     if (handler == "proxy") {
       section_.error(line, not_available("handler = \"proxy\""));
     } else {
-      section_.error(line, "handler must be " + alternatives(words) + ", not " + in_quotes(handler) +
-                               did_you_mean(handler, words));
+      section_.error(line, "handler must be " + alternatives(words) + ", not " +
+                               in_quotes(handler) + did_you_mean(handler, words));
     }
     return false;
   }
 
   void read_static() {
+    // As `App::files` reads it: the files of "/app" are everything below.
+    if (pattern_ && !entry_.path.ends_with('*')) {
+      auto below =
+          http::RoutePattern::parse(entry_.path + (entry_.path.ends_with('/') ? "*" : "/*"));
+      if (below) pattern_ = std::move(*below);
+    }
     for (const std::string_view key : kWebSocketKeys) {
-      section_.refuse(key, std::string(key) + " has no meaning on a static route; its files are for everybody");
+      section_.refuse(
+          key, std::string(key) + " has no meaning on a static route; its files are for everybody");
     }
     std::string root;
     if (!section_.read_string("root", root)) {
@@ -112,33 +120,34 @@ class RouteReader {
     }
     entry_.root = reading_.path(root);
     if (!reading_.files.is_folder(entry_.root)) {
-      section_.error(section_.line_of("root"), "root " + in_quotes(entry_.root) + " is not a folder that can be read");
-    }
-    if (pattern_ && !entry_.path.ends_with('*')) {
-      section_.warning(section_.line_of("path"),
-                       "serves index.html alone; end the path with /* for all files below the root");
+      section_.error(section_.line_of("root"),
+                     "root " + in_quotes(entry_.root) + " is not a folder that can be read");
     }
   }
 
   void read_web_socket() {
     section_.refuse("root", "root belongs to a route with handler = \"static\"");
-    Route route{.auth = {.verifier = Verifier(std::vector<std::shared_ptr<const VerifierBackend>>{})}};
+    Route route{
+        .auth = {.verifier = Verifier(std::vector<std::shared_ptr<const VerifierBackend>>{})}};
     read_credentials(section_, route.auth.from);
     read_access(section_, route);
     read_authority(route);
     read_times_and_sizes(route);
-    section_.read_choice("reject", route.reject,
-                         {{"auto", Reject::kAuto}, {"http", Reject::kHttp}, {"close", Reject::kClose}});
+    section_.read_choice(
+        "reject", route.reject,
+        {{"auto", Reject::kAuto}, {"http", Reject::kHttp}, {"close", Reject::kClose}});
     section_.read_choice("close_codes", route.close_codes,
                          {{"iana", CloseCodes::kIana}, {"44xx", CloseCodes::k44xx}});
-    section_.read_choice("slow_consumer", route.limits.slow_consumer,
-                         {{"close", SlowConsumer::kClose}, {"drop_oldest", SlowConsumer::kDropOldest}});
+    section_.read_choice(
+        "slow_consumer", route.limits.slow_consumer,
+        {{"close", SlowConsumer::kClose}, {"drop_oldest", SlowConsumer::kDropOldest}});
     section_.read_boolean("compression", route.compression);
     if (entry_.handler == Handler::kHub) {
       read_permits(section_, reading_, pattern_ ? &*pattern_ : nullptr, route);
       if (!section_.has("permit")) {
-        section_.warning(section_.line(),
-                         "has no [[route.permit]]: nobody may subscribe to or publish in any channel");
+        section_.warning(
+            section_.line(),
+            "has no [[route.permit]]: nobody may subscribe to or publish in any channel");
       }
     } else {
       section_.refuse("permit", "permit belongs to a route with handler = \"hub\"");
@@ -162,8 +171,9 @@ class RouteReader {
     if (limits.idle_timeout <= limits.ping_interval) {
       section_.warning(
           section_.line_of(section_.has("idle_timeout") ? "idle_timeout" : "ping_interval"),
-          "idle_timeout (" + format_duration(limits.idle_timeout) + ") is not longer than ping_interval (" +
-              format_duration(limits.ping_interval) + "): a quiet connection is dropped before it is asked");
+          "idle_timeout (" + format_duration(limits.idle_timeout) +
+              ") is not longer than ping_interval (" + format_duration(limits.ping_interval) +
+              "): a quiet connection is dropped before it is asked");
     }
   }
 
@@ -180,8 +190,9 @@ class RouteReader {
     }
     if (named) return find_verifiers(*names, route);
     if (names || !section_.has("verifiers")) {
-      section_.error(section_.line(),
-                     "has no verifier; list one under verifiers, or write insecure_anonymous = true");
+      section_.error(
+          section_.line(),
+          "has no verifier; list one under verifiers, or write insecure_anonymous = true");
     }
   }
 
@@ -189,21 +200,23 @@ class RouteReader {
     const int line = section_.line_of("insecure_anonymous");
     if (named) {
       section_.error(line,
-                     "insecure_anonymous next to verifiers: whoever fails these would get in without; keep one");
+                     "insecure_anonymous next to verifiers: whoever fails these would get in "
+                     "without; keep one");
     }
     for (const char* const key : {"scopes", "claims"}) {
       if (!section_.has(key)) continue;
       section_.error(section_.line_of(key),
-                     std::string(key) + " on a route with insecure_anonymous = true: nobody has any there, so "
-                                        "nobody could connect");
+                     std::string(key) +
+                         " on a route with insecure_anonymous = true: nobody has any there, so "
+                         "nobody could connect");
     }
     section_.warning(line, "insecure_anonymous: everybody may connect");
   }
 
-  void find_verifiers(const std::vector<Text>& names, Route& route) {
+  void find_verifiers(const std::vector<PlacedText>& names, Route& route) {
     std::vector<Verifier> chosen;
     std::vector<std::string_view> seen;
-    for (const Text& name : names) {
+    for (const PlacedText& name : names) {
       if (std::find(seen.begin(), seen.end(), name.value) != seen.end()) {
         section_.error(name.line, "verifiers names " + in_quotes(name.value) + " twice");
         continue;
@@ -225,25 +238,30 @@ class RouteReader {
     const bool cookie = route.auth.from.contains(CredentialKind::kCookie);
     const int credentials = section_.line_of("credentials");
     if (route.auth.from.contains(CredentialKind::kInsecureQuery)) {
-      section_.warning(credentials,
-                       "insecure_query: tokens in the URL end up in access logs, histories and Referer headers");
+      section_.warning(
+          credentials,
+          "insecure_query: tokens in the URL end up in access logs, histories and Referer headers");
     }
     if (route.origins.kind == Origins::Kind::kInsecureAny) {
       const int line = section_.line_of("origins");
-      section_.warning(line, cookie ? "insecure_any with a cookie: any page that a user visits can open a socket "
-                                      "in that user's name"
-                                    : "insecure_any: pages of any site may open a socket");
+      section_.warning(
+          line, cookie
+                    ? "insecure_any with a cookie: any page that a user visits can open a socket "
+                      "in that user's name"
+                    : "insecure_any: pages of any site may open a socket");
     }
     const bool same_is_known = !config_.app.public_url.empty() || !reading_.off_loopback;
     if (route.origins.kind != Origins::Kind::kSame || same_is_known) return;
     if (cookie) {
-      section_.error(credentials,
-                     "a cookie demands a check of Origin, and origins = \"same\" means nothing here: write "
-                     "public_url under [server], or list the origins");
+      section_.error(
+          credentials,
+          "a cookie demands a check of Origin, and origins = \"same\" means nothing here: write "
+          "public_url under [server], or list the origins");
     } else {
-      section_.warning(section_.line_of("origins"),
-                       "origins = \"same\" refuses every browser that comes over a listener off loopback: write "
-                       "public_url under [server], or list the origins");
+      section_.warning(
+          section_.line_of("origins"),
+          "origins = \"same\" refuses every browser that comes over a listener off loopback: write "
+          "public_url under [server], or list the origins");
     }
   }
 
@@ -279,7 +297,8 @@ void read_routes(Section& root, Reading& reading, const std::vector<std::string>
     if (pattern) {
       const bool plain = entry.handler == Handler::kStatic;
       const int line = section.line_of("path");
-      // One path may have a WebSocket route and a static one; two of the same kind match the same requests.
+      // One path may have a WebSocket route and a static one; two of the same kind match the same
+      // requests.
       const auto other = std::find_if(seen.begin(), seen.end(), [&](const Seen& candidate) {
         return candidate.plain == plain && candidate.pattern == *pattern;
       });

@@ -65,7 +65,8 @@ bool Section::read_string(std::string_view key, std::string& target) {
   return true;
 }
 
-bool Section::read_integer(std::string_view key, std::uint32_t& target, Range<std::uint32_t> range) {
+bool Section::read_integer(std::string_view key, std::uint32_t& target,
+                           Range<std::uint32_t> range) {
   const Entry* const entry = take(key);
   if (entry == nullptr) return false;
   const auto* const value = std::get_if<std::int64_t>(&entry->node.value);
@@ -129,7 +130,7 @@ bool Section::read_rate(std::string_view key, Rate& target) {
   return true;
 }
 
-std::optional<std::vector<Text>> Section::read_texts(std::string_view key) {
+std::optional<std::vector<PlacedText>> Section::read_texts(std::string_view key) {
   const Entry* const entry = take(key);
   if (entry == nullptr) return std::nullopt;
   const List* const list = std::get_if<List>(&entry->node.value);
@@ -137,12 +138,13 @@ std::optional<std::vector<Text>> Section::read_texts(std::string_view key) {
     wrong_type(key, entry->node, "a list of strings, in brackets");
     return std::nullopt;
   }
-  std::vector<Text> texts;
+  std::vector<PlacedText> texts;
   bool good = true;
   for (const Node& item : list->items) {
     const auto* const text = std::get_if<std::string>(&item.value);
     if (text == nullptr) {
-      error(item.line, std::string(key) + " must hold strings only, not " + std::string(kind_of(item)));
+      error(item.line,
+            std::string(key) + " must hold strings only, not " + std::string(kind_of(item)));
       good = false;
     } else if (text->empty()) {
       error(item.line, std::string(key) + " must not hold an empty string");
@@ -181,7 +183,8 @@ std::vector<const Node*> Section::read_tables(std::string_view key, std::string_
     if (std::holds_alternative<Table>(item.value)) {
       tables.push_back(&item);
     } else {
-      error(item.line, std::string(key) + " must hold tables only, not " + std::string(kind_of(item)));
+      error(item.line,
+            std::string(key) + " must hold tables only, not " + std::string(kind_of(item)));
     }
   }
   return tables;
@@ -193,12 +196,14 @@ std::optional<std::size_t> Section::read_choice_index(std::string_view key,
   if (text == nullptr) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), *text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-  error(line_of(key), std::string(key) + " must be " + alternatives(words) + ", not " + in_quotes(*text) +
-                          did_you_mean(*text, words));
+  error(line_of(key), std::string(key) + " must be " + alternatives(words) + ", not " +
+                          in_quotes(*text) + did_you_mean(*text, words));
   return std::nullopt;
 }
 
-void Section::unavailable(std::string_view key) { refuse(key, not_available(key)); }
+void Section::unavailable(std::string_view key) {
+  refuse(key, not_available(key));
+}
 
 void Section::refuse(std::string_view key, const std::string& text) {
   const Entry* const entry = take(key);

@@ -17,7 +17,7 @@
 namespace sallyport::config {
 
 /// A string of the file and where it stands.
-struct Text {
+struct PlacedText {
   std::string value;
   int line = 1;
 };
@@ -28,16 +28,18 @@ struct Range {
   T max;
 };
 
-/// Reads one table: each `read` takes a key, checks its type and range, and leaves its target alone, with a
-/// finding, if it is not as it should be. `finish` reports what nobody has asked for. The table and the
-/// findings must outlive it.
+/// Reads one table: each `read` takes a key, checks its type and range, and leaves its target
+/// alone, with a finding, if it is not as it should be. `finish` reports what nobody has asked for.
+/// The table and the findings must outlive it.
 class Section {
  public:
   /// `where` begins each finding: "[server]", "route /chat"; empty for the file's own level.
   Section(const Table& table, int line, std::string where, Findings& findings)
       : table_(table), line_(line), where_(std::move(where)), findings_(findings) {}
 
-  [[nodiscard]] bool has(std::string_view key) const noexcept { return table_.find(key) != nullptr; }
+  [[nodiscard]] bool has(std::string_view key) const noexcept {
+    return table_.find(key) != nullptr;
+  }
   [[nodiscard]] int line() const noexcept { return line_; }
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
   /// The key's line, or the table's if it is absent.
@@ -53,11 +55,12 @@ class Section {
   bool read_rate(std::string_view key, Rate& target);
 
   /// Nothing if the key is absent or not a list of non-empty strings.
-  [[nodiscard]] std::optional<std::vector<Text>> read_texts(std::string_view key);
+  [[nodiscard]] std::optional<std::vector<PlacedText>> read_texts(std::string_view key);
   [[nodiscard]] const Node* read_any(std::string_view key);
   [[nodiscard]] const Entry* read_table(std::string_view key);
   /// The tables of `[[key]]`; `spelled` is how to write them.
-  [[nodiscard]] std::vector<const Node*> read_tables(std::string_view key, std::string_view spelled);
+  [[nodiscard]] std::vector<const Node*> read_tables(std::string_view key,
+                                                     std::string_view spelled);
 
   /// One of a few words.
   template <typename E, std::size_t N>
@@ -71,7 +74,8 @@ class Section {
     return true;
   }
 
-  /// Marks a key that is described for a later version: an error if it is there, but no misspelling.
+  /// Marks a key that is described for a later version: an error if it is there, but no
+  /// misspelling.
   void unavailable(std::string_view key);
   /// Marks a key that belongs elsewhere: an error with that text if it is there.
   void refuse(std::string_view key, const std::string& text);

@@ -19,7 +19,9 @@ using namespace sallyport::literals;
 constexpr std::uint32_t kWorkersMax = 1024;
 constexpr std::uint32_t kPendingMax = 10'000'000;
 
-const Table& table_of(const Entry& entry) { return std::get<Table>(entry.node.value); }
+const Table& table_of(const Entry& entry) {
+  return std::get<Table>(entry.node.value);
+}
 
 void read_listen(Section& server, Reading& reading, Config& config) {
   const auto addresses = server.read_texts("listen");
@@ -32,7 +34,7 @@ void read_listen(Section& server, Reading& reading, Config& config) {
   const bool plain = !config.app.tls && !server.has("tls");
   std::set<std::string> seen;
   config.run.listen.clear();
-  for (const Text& address : *addresses) {
+  for (const PlacedText& address : *addresses) {
     const auto endpoint = io::parse_endpoint(address.value);
     if (!endpoint) {
       server.error(address.line, "listen: " + endpoint.error());
@@ -47,9 +49,10 @@ void read_listen(Section& server, Reading& reading, Config& config) {
     reading.off_loopback = true;
     if (!plain) continue;
     if (config.app.insecure_plaintext) {
-      server.warning(address.line, "listen: " + in_quotes(address.value) +
-                                       " serves plain text to other machines (insecure_plaintext); whoever is "
-                                       "on the way can read and reuse every token");
+      server.warning(address.line,
+                     "listen: " + in_quotes(address.value) +
+                         " serves plain text to other machines (insecure_plaintext); whoever is "
+                         "on the way can read and reuse every token");
     } else {
       server.error(address.line,
                    "listen: " + in_quotes(address.value) +
@@ -65,11 +68,13 @@ void read_public_url(Section& server, Config& config) {
   const auto origin = http::Origin::parse(url);
   if (!origin) {
     server.error(server.line_of("public_url"),
-                 "public_url " + in_quotes(url) + ": " + std::string(http::describe(origin.error())) +
+                 "public_url " + in_quotes(url) + ": " +
+                     std::string(http::describe(origin.error())) +
                      "; write for example \"https://chat.example.com\"");
   } else if (origin->scheme() != "https" && origin->scheme() != "http") {
     server.error(server.line_of("public_url"),
-                 "public_url " + in_quotes(url) + " must begin with https:// or http://, as browsers name a page");
+                 "public_url " + in_quotes(url) +
+                     " must begin with https:// or http://, as browsers name a page");
   } else {
     config.app.public_url = url;
   }
@@ -84,8 +89,8 @@ void read_client_certificate(Section& tls) {
     return;
   }
   const std::string words[] = {"none", "optional", "required"};
-  tls.error(line, "client_certificate must be " + alternatives(words) + ", not " + in_quotes(wanted) +
-                      did_you_mean(wanted, words));
+  tls.error(line, "client_certificate must be " + alternatives(words) + ", not " +
+                      in_quotes(wanted) + did_you_mean(wanted, words));
 }
 
 void read_tls(Section& server, Reading& reading, Config& config) {
@@ -96,8 +101,10 @@ void read_tls(Section& server, Reading& reading, Config& config) {
   std::string key;
   const bool has_certificate = tls.read_string("certificate", certificate);
   const bool has_key = tls.read_string("key", key);
-  if (!tls.has("certificate")) tls.error(tls.line(), "certificate is missing; name the PEM file of the chain");
-  if (!tls.has("key")) tls.error(tls.line(), "key is missing; name the PEM file of the private key");
+  if (!tls.has("certificate"))
+    tls.error(tls.line(), "certificate is missing; name the PEM file of the chain");
+  if (!tls.has("key"))
+    tls.error(tls.line(), "key is missing; name the PEM file of the private key");
   tls.unavailable("client_ca");
   read_client_certificate(tls);
   tls.finish();
@@ -147,7 +154,8 @@ void read_log(Section& root, Reading& reading, Config& config) {
                    {"info", LogLevel::kInfo},
                    {"warn", LogLevel::kWarn},
                    {"error", LogLevel::kError}});
-  log.read_choice("format", config.log.format, {{"json", LogFormat::kJson}, {"text", LogFormat::kText}});
+  log.read_choice("format", config.log.format,
+                  {{"json", LogFormat::kJson}, {"text", LogFormat::kText}});
   log.finish();
 }
 
@@ -162,8 +170,8 @@ void read_store(Section& root, Reading& reading) {
     if (kind == words[1] || kind == words[2]) {
       store.error(store.line_of("kind"), not_available("kind = " + in_quotes(kind)));
     } else {
-      store.error(store.line_of("kind"), "kind must be " + alternatives(words) + ", not " + in_quotes(kind) +
-                                             did_you_mean(kind, words));
+      store.error(store.line_of("kind"), "kind must be " + alternatives(words) + ", not " +
+                                             in_quotes(kind) + did_you_mean(kind, words));
     }
   }
   store.unavailable("path");

@@ -8,6 +8,15 @@ namespace {
 
 constexpr std::size_t kWordBytesMax = 64;  // longer words are nobody's misspelling of a key
 
+char small(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool same_but_for_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return small(x) == small(y); });
+}
+
 }  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -36,7 +45,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
   const std::string* best = nullptr;
   std::size_t best_distance = kSuggestionDistanceMax + 1;
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(word, candidate);
+    // "es256" is ES256 in small letters, not HS256 with two edits.
+    const std::size_t distance =
+        same_but_for_case(word, candidate) ? 0 : edit_distance(word, candidate);
     // Of a short word nothing would be left after two edits.
     if (distance >= best_distance || distance >= candidate.size()) continue;
     best = &candidate;

@@ -27,6 +27,11 @@ TEST(Spelling, SuggestsTheNearestWithinTwoEdits) {
   EXPECT_EQ(did_you_mean("completely_different", words), "");
 }
 
+TEST(Spelling, PrefersTheWordThatDiffersInCaseOnly) {
+  const std::vector<std::string> words{"HS256", "ES256"};
+  EXPECT_EQ(did_you_mean("es256", words), "; did you mean \"ES256\"?");
+}
+
 TEST(Spelling, SuggestsNoShortWordOfWhichNothingIsLeft) {
   const std::vector<std::string> words{"do"};
   EXPECT_EQ(did_you_mean("ab", words), "");

@@ -1,4 +1,5 @@
-// The only file that sees toml++ (its headers are heavy). The target compiles it without exceptions.
+// The only file that sees toml++ (its headers are heavy). The target compiles it without
+// exceptions.
 
 #include "feature/config/tree.h"
 
@@ -15,8 +16,8 @@ int line_of(const toml::source_region& source) {
   return source.begin.line == 0 ? 1 : static_cast<int>(source.begin.line);
 }
 
-// The parser recurses on nesting, and so does the destruction of what it has parsed: a line of a hundred
-// thousand dotted keys would end the process instead of being refused.
+// The parser recurses on nesting, and so does the destruction of what it has parsed: a line of a
+// hundred thousand dotted keys would end the process instead of being refused.
 std::optional<SyntaxError> check_shape(std::string_view text) {
   if (text.size() > kConfigBytesMax) {
     return SyntaxError{1, "the file is larger than " + std::to_string(kConfigBytesMax) + " bytes"};
@@ -45,7 +46,8 @@ class Converter {
  private:
   bool too_deep(const toml::node& node, int depth) {
     if (depth <= kConfigDepthMax) return false;
-    if (!error_) error_ = SyntaxError{line_of(node.source()), "tables or lists are nested too deeply"};
+    if (!error_)
+      error_ = SyntaxError{line_of(node.source()), "tables or lists are nested too deeply"};
     return true;
   }
 

@@ -31,8 +31,8 @@ struct Table {
   [[nodiscard]] const Entry* find(std::string_view key) const noexcept;
 };
 
-/// A value of a configuration file and the line on which it begins. The tree keeps the parser's own types,
-/// and the compile time of its headers, out of everything that reads a configuration.
+/// A value of a configuration file and the line on which it begins. The tree keeps the parser's own
+/// types, and the compile time of its headers, out of everything that reads a configuration.
 struct Node {
   using Value = std::variant<std::string, std::int64_t, double, bool, Moment, List, Table>;
 

@@ -46,7 +46,8 @@ std::optional<std::uint64_t> scaled(std::string_view text, const std::array<Unit
   if (!number) return std::nullopt;
   for (const Unit& unit : units) {
     if (unit.name != number->rest) continue;
-    if (number->value > std::numeric_limits<std::uint64_t>::max() / unit.factor) return std::nullopt;
+    if (number->value > std::numeric_limits<std::uint64_t>::max() / unit.factor)
+      return std::nullopt;
     return number->value * unit.factor;
   }
   return std::nullopt;
@@ -67,17 +68,20 @@ std::string spelled(std::uint64_t value, const std::array<Unit, N>& units) {
 std::expected<Bytes, std::string> parse_size(std::string_view text) {
   if (const auto size = scaled(text, kSizes)) return *size;
   return std::unexpected(
-      in_quotes(text) + " is not a size; write a whole number and B, KiB, MiB or GiB, such as \"64KiB\"");
+      in_quotes(text) +
+      " is not a size; write a whole number and B, KiB, MiB or GiB, such as \"64KiB\"");
 }
 
-std::expected<milliseconds, std::string> parse_duration(std::string_view text, bool allow_negative) {
+std::expected<milliseconds, std::string> parse_duration(std::string_view text,
+                                                        bool allow_negative) {
   std::string_view digits = text;
   const bool negative = allow_negative && digits.starts_with('-');
   if (negative) digits.remove_prefix(1);
   const auto size = scaled(digits, kDurations);
   if (!size) {
     return std::unexpected(
-        in_quotes(text) + " is not a duration; write a whole number and ms, s, m, h or d, such as \"30s\"");
+        in_quotes(text) +
+        " is not a duration; write a whole number and ms, s, m, h or d, such as \"30s\"");
   }
   if (*size > static_cast<std::uint64_t>(kDurationMax.count())) {
     return std::unexpected(in_quotes(text) + " is longer than ten years");
@@ -89,20 +93,24 @@ std::expected<milliseconds, std::string> parse_duration(std::string_view text, b
 std::expected<Rate, std::string> parse_rate(std::string_view text) {
   const auto number = take_number(text);
   if (!number || !number->rest.starts_with('/')) {
-    return std::unexpected(in_quotes(text) +
-                           " is not a rate; write how many, a slash and a duration, such as \"60/1m\"");
+    return std::unexpected(
+        in_quotes(text) +
+        " is not a rate; write how many, a slash and a duration, such as \"60/1m\"");
   }
   const auto within = parse_duration(number->rest.substr(1));
   if (!within) return std::unexpected("the rate " + in_quotes(text) + ": " + within.error());
   if (number->value == 0 || number->value > std::numeric_limits<std::uint32_t>::max() ||
       *within == milliseconds(0)) {
-    return std::unexpected("the rate " + in_quotes(text) +
-                           ": the number must be from 1 to 4294967295 and the duration more than zero");
+    return std::unexpected(
+        "the rate " + in_quotes(text) +
+        ": the number must be from 1 to 4294967295 and the duration more than zero");
   }
   return Rate{static_cast<std::uint32_t>(number->value), *within};
 }
 
-std::string format_size(Bytes size) { return spelled(size, kSizes); }
+std::string format_size(Bytes size) {
+  return spelled(size, kSizes);
+}
 
 std::string format_duration(milliseconds duration) {
   if (duration < milliseconds(0)) return "-" + format_duration(-duration);

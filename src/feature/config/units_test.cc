@@ -21,8 +21,8 @@ TEST(Sizes, AreWholeNumbersWithAUnit) {
 }
 
 TEST(Sizes, RefuseEverythingElse) {
-  for (const char* text : {"", "64", "KiB", "64KB", "64kib", "64 KiB", " 64KiB", "64KiB ", "-1B", "+1B", "1.5MiB",
-                           "1e3B", "0x10B", "64KiBs", "1TiB", "١KiB"}) {
+  for (const char* text : {"", "64", "KiB", "64KB", "64kib", "64 KiB", " 64KiB", "64KiB ", "-1B",
+                           "+1B", "1.5MiB", "1e3B", "0x10B", "64KiBs", "1TiB", "١KiB"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }
@@ -35,8 +35,9 @@ TEST(Sizes, RefuseWhatSixtyFourBitsCannotHold) {
 }
 
 TEST(Sizes, SayHowToWriteThem) {
-  EXPECT_EQ(parse_size("64KB").error(),
-            "\"64KB\" is not a size; write a whole number and B, KiB, MiB or GiB, such as \"64KiB\"");
+  EXPECT_EQ(
+      parse_size("64KB").error(),
+      "\"64KB\" is not a size; write a whole number and B, KiB, MiB or GiB, such as \"64KiB\"");
 }
 
 TEST(Durations, AreWholeNumbersWithAUnit) {
@@ -50,7 +51,8 @@ TEST(Durations, AreWholeNumbersWithAUnit) {
 }
 
 TEST(Durations, RefuseEverythingElse) {
-  for (const char* text : {"", "30", "s", "30 s", "30sec", "1h30m", "1.5s", "-1s", "+1s", "30S", "1w", "1us"}) {
+  for (const char* text :
+       {"", "30", "s", "30 s", "30sec", "1h30m", "1.5s", "-1s", "+1s", "30S", "1w", "1us"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
   EXPECT_EQ(parse_duration("3651d").error(), "\"3651d\" is longer than ten years");
@@ -75,8 +77,8 @@ TEST(Rates, AreANumberAndADuration) {
 }
 
 TEST(Rates, RefuseEverythingElse) {
-  for (const char* text : {"", "60", "/1m", "60/", "60/1", "60 / 1m", "60/1m/1m", "0/1m", "60/0s", "-1/1m",
-                           "4294967296/1m", "60/m"}) {
+  for (const char* text : {"", "60", "/1m", "60/", "60/1", "60 / 1m", "60/1m/1m", "0/1m", "60/0s",
+                           "-1/1m", "4294967296/1m", "60/m"}) {
     EXPECT_FALSE(parse_rate(text)) << text;
   }
 }

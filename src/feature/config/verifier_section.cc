@@ -19,14 +19,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The verifiers that the configuration's reference describes and this version does not have, each with the
-// keys that are its own.
+// The verifiers that the configuration's reference describes and this version does not have, each
+// with the keys that are its own.
 struct LaterType {
   std::string_view type;
   std::array<std::string_view, 8> keys;
 };
 constexpr std::array<LaterType, 6> kLaterTypes{{
-    {"introspection", {"endpoint", "client_id", "client_secret_file", "cache", "recheck", "timeout"}},
+    {"introspection",
+     {"endpoint", "client_id", "client_secret_file", "cache", "recheck", "timeout"}},
     {"session", {"cookie", "secret_files", "store", "prefix", "subject", "scopes", "recheck"}},
     {"keys", {"file"}},
     {"certificate", {"subject"}},
@@ -46,21 +47,26 @@ constexpr milliseconds kLeewayMax = std::chrono::hours(1);
 
 std::string_view family_name(jose::Family family) {
   switch (family) {
-    case jose::Family::kHmac: return "HMAC";
-    case jose::Family::kRsa: return "RSA";
-    case jose::Family::kEcdsa: return "ECDSA";
-    case jose::Family::kEdDsa: return "EdDSA";
+    case jose::Family::kHmac:
+      return "HMAC";
+    case jose::Family::kRsa:
+      return "RSA";
+    case jose::Family::kEcdsa:
+      return "ECDSA";
+    case jose::Family::kEdDsa:
+      return "EdDSA";
   }
   return "?";
 }
 
-std::vector<std::string> values(const std::vector<Text>& texts) {
+std::vector<std::string> values(const std::vector<PlacedText>& texts) {
   std::vector<std::string> result;
-  for (const Text& text : texts) result.push_back(text.value);
+  for (const PlacedText& text : texts) result.push_back(text.value);
   return result;
 }
 
-// One verifier's table. Each step leaves its result in a member; nothing: it was missing or at fault.
+// One verifier's table. Each step leaves its result in a member; nothing: it was missing or at
+// fault.
 class JwtReader {
  public:
   JwtReader(Section& section, Reading& reading, std::string name)
@@ -98,8 +104,9 @@ class JwtReader {
     section_.unavailable("jwks_url");
     section_.unavailable("discovery");
     if (several) {
-      section_.error(section_.line(),
-                     "has several key sources; keep one of jwks_file, secret_file and public_key_file");
+      section_.error(
+          section_.line(),
+          "has several key sources; keep one of jwks_file, secret_file and public_key_file");
     } else if (chosen == nullptr) {
       if (section_.has("jwks_url") || section_.has("discovery")) return;
       section_.error(section_.line(),
@@ -125,8 +132,9 @@ class JwtReader {
     const auto texts = section_.read_texts("audience");
     if (texts) audience_ = values(*texts);
     if ((texts && texts->empty()) || !section_.has("audience")) {
-      section_.warning(section_.line_of("audience"),
-                       "has no audience: a token that the issuer made for any other service is accepted here");
+      section_.warning(
+          section_.line_of("audience"),
+          "has no audience: a token that the issuer made for any other service is accepted here");
     }
   }
 
@@ -142,7 +150,7 @@ class JwtReader {
     }
     if (!texts) return;
     std::set<std::string_view> families;
-    for (const Text& text : *texts) {
+    for (const PlacedText& text : *texts) {
       const auto algorithm = jose::algorithm_from_name(text.value);
       if (!algorithm) {
         section_.error(text.line, "algorithms: " + in_quotes(text.value) + " is not one of " +
@@ -157,8 +165,9 @@ class JwtReader {
     for (const std::string_view family : families) {
       list += (list.empty() ? "" : ", ") + std::string(family);
     }
-    section_.warning(section_.line_of("algorithms"), "algorithms has several families (" + list +
-                                                         ") for one key source; keep what the issuer signs with");
+    section_.warning(section_.line_of("algorithms"),
+                     "algorithms has several families (" + list +
+                         ") for one key source; keep what the issuer signs with");
   }
 
   void read_leeway() {
@@ -166,7 +175,8 @@ class JwtReader {
     if (!section_.read_duration("leeway", leeway, {milliseconds(0), kLeewayMax})) return;
     leeway_ = std::chrono::floor<std::chrono::seconds>(leeway);
     if (leeway_ != leeway) {
-      section_.error(section_.line_of("leeway"), "leeway must be whole seconds, as the times in a token are");
+      section_.error(section_.line_of("leeway"),
+                     "leeway must be whole seconds, as the times in a token are");
     }
   }
 
@@ -174,9 +184,10 @@ class JwtReader {
     const auto texts = section_.read_texts("token_types");
     if (!texts) return;
     if (texts->empty()) {
-      section_.error(section_.line_of("token_types"),
-                     "token_types must not be empty: no token would be accepted; leave it out for \"JWT\" and "
-                     "\"at+jwt\"");
+      section_.error(
+          section_.line_of("token_types"),
+          "token_types must not be empty: no token would be accepted; leave it out for \"JWT\" and "
+          "\"at+jwt\"");
     }
     types_ = values(*texts);
   }
@@ -202,8 +213,10 @@ class JwtReader {
                        .name = name_};
     try {
       Verifier made = jwt(options);
-      return VerifierEntry{
-          .name = name_, .line = section_.line(), .options = std::move(options), .verifier = std::move(made)};
+      return VerifierEntry{.name = name_,
+                           .line = section_.line(),
+                           .options = std::move(options),
+                           .verifier = std::move(made)};
     } catch (const std::invalid_argument& error) {
       // The library begins its sentence with the verifier's name, as this section does.
       std::string_view text = error.what();
@@ -229,7 +242,8 @@ class JwtReader {
 bool read_type(Section& section) {
   std::string type;
   if (!section.read_string("type", type)) {
-    if (!section.has("type")) section.error(section.line(), "type is missing; write type = \"jwt\"");
+    if (!section.has("type"))
+      section.error(section.line(), "type is missing; write type = \"jwt\"");
     return false;
   }
   if (type == "jwt") return true;
@@ -237,8 +251,9 @@ bool read_type(Section& section) {
   for (const LaterType& later : kLaterTypes) {
     words.emplace_back(later.type);
     if (later.type != type) continue;
-    const std::string hint = type == "anonymous" ? "; leave it out and write insecure_anonymous = true on the route"
-                                                 : std::string();
+    const std::string hint = type == "anonymous"
+                                 ? "; leave it out and write insecure_anonymous = true on the route"
+                                 : std::string();
     section.error(section.line_of("type"), not_available("type = " + in_quotes(type)) + hint);
     return false;
   }
@@ -256,8 +271,8 @@ std::vector<std::string> read_verifiers(Section& root, Reading& reading, Config&
   for (const Entry& entry : std::get<Table>(all->node.value).entries) {
     const auto* const table = std::get_if<Table>(&entry.node.value);
     if (table == nullptr) {
-      root.error(entry.line, "verifier." + entry.key + " must be a table, written [verifier." + entry.key +
-                                 "], not " + std::string(kind_of(entry.node)));
+      root.error(entry.line, "verifier." + entry.key + " must be a table, written [verifier." +
+                                 entry.key + "], not " + std::string(kind_of(entry.node)));
       continue;
     }
     names.push_back(entry.key);

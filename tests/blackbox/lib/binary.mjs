@@ -27,6 +27,9 @@ function find_binary() {
 
 export const BINARY = find_binary();
 
+/** Built with a sanitizer: correct or not is the question then, not how much memory and how fast. */
+export const SANITIZED = process.env.SALLYPORT_SANITIZED === '1';
+
 const folders = [];
 process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });

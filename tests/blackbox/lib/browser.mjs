@@ -1,6 +1,8 @@
 // Chromium, driven by playwright-core: what a page's JavaScript sees of a WebSocket.
 import { existsSync } from 'node:fs';
-import { chromium } from 'playwright-core';
+import './binary.mjs';  // says what to do if the packages are missing
+
+const { chromium } = await import('playwright-core');
 
 const EXECUTABLE = process.env.SALLYPORT_CHROMIUM ?? '/usr/bin/chromium';
 

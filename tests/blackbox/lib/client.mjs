@@ -1,6 +1,8 @@
 // The ws package as the client that most servers meet.
-import WebSocket from 'ws';
+import './binary.mjs';  // says what to do if the packages are missing
 import { PATIENCE, within } from './wait.mjs';
+
+const { default: WebSocket } = await import('ws');
 
 /** A refused handshake, as a client sees it. */
 export class Refused extends Error {

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { sallyport, temporary_folder } from './binary.mjs';
+
+/** The foreign minter, and reader. */
+export const jose = await import('jose');
 
 export const now = () => Math.floor(Date.now() / 1000);
 
@@ -26,9 +28,9 @@ export class Issuer {
       assert.equal(made.code, 0, made.stderr);
       issuer.key = createPrivateKey(readFileSync(issuer.private_file));
     } else if (made_by === 'jose') {
-      const pair = await generateKeyPair(alg, { extractable: true });
+      const pair = await jose.generateKeyPair(alg, { extractable: true });
       issuer.key = pair.privateKey;
-      const jwk = { ...(await exportJWK(pair.publicKey)), kid, alg, use: 'sig' };
+      const jwk = { ...(await jose.exportJWK(pair.publicKey)), kid, alg, use: 'sig' };
       writeFileSync(issuer.jwks_file, JSON.stringify({ keys: [jwk] }));
     } else {
       issuer.key = randomBytes(64);
@@ -55,7 +57,7 @@ export class Issuer {
     const all = { iss: this.iss, aud: this.aud, sub: 'ada', iat: now(), exp: now() + ttl, ...claims };
     for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name];
     const names = { alg: this.alg, ...(this.made_by === 'secret' ? {} : { kid: this.kid }), ...header };
-    return new SignJWT(all).setProtectedHeader(names).sign(key);
+    return new jose.SignJWT(all).setProtectedHeader(names).sign(key);
   }
 
   /** A token minted by the binary; `more` are further arguments. */
