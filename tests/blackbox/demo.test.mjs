@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { launch, without_browser } from './lib/browser.mjs';
 import { Server } from './lib/server.mjs';
-import { sleep } from './lib/wait.mjs';
+import { eventually, sleep } from './lib/wait.mjs';
 
 const PHONE = { width: 360, height: 740 };
 
 // A short token lives 20 s, is warned about 4 s before that (20 % of its life), and has 2 s of leeway.
 const EXPIRY_MS = 35_000;
 
-describe('the demo page', { skip: without_browser, concurrency: 4 }, () => {
+// Few pages at a time: a page that starves for a processor misses the four seconds between warning and end.
+describe('the demo page', { skip: without_browser, concurrency: 2 }, () => {
   let demo;
   let browser;
 
@@ -48,6 +49,13 @@ describe('the demo page', { skip: without_browser, concurrency: 4 }, () => {
   const text = (page, selector) => page.locator(selector).innerText();
   const steps = (page) => page.locator('.attempt:first-child .events b').allInnerTexts();
 
+  /** Seconds, from "9:59" or "14.2 s". */
+  async function time_left(page) {
+    const shown = await text(page, '#clock-number');
+    assert.match(shown, /^(\d+:\d\d|\d+\.\d s)$/);
+    return shown.split(':').reduce((sum, part) => sum * 60 + parseFloat(part), 0);
+  }
+
   async function connect(page, { kind = 'short', transport = 'first_message', name, room } = {}) {
     await page.check(`[name=kind][value=${kind}]`);
     await page.check(`[name=transport][value=${transport}]`);
@@ -62,17 +70,19 @@ describe('the demo page', { skip: without_browser, concurrency: 4 }, () => {
   }
 
   for (const transport of ['first_message', 'subprotocol']) {
-    describe(`over the ${transport}`, { concurrency: 4 }, () => {
-      for (const [kind, left] of [['valid', /^(10:00|9:5\d)$/], ['short', /^(20|19|18|17|16|15)\.\d s$/]]) {
+    describe(`over the ${transport}`, { concurrency: 1 }, () => {
+      for (const [kind, most] of [['valid', 600], ['short', 20]]) {
         test(`lets a ${kind} token in, counts down, and shows 1000 on leaving`, async (t) => {
           const page = await visit(t);
           await connect(page, { kind, transport, name: 'visitor' });
           await state(page, 'ready');
-          assert.match(await text(page, '#clock-number'), left);
+          const first_look = await time_left(page);
+          assert.ok(first_look <= most && first_look > most - 15, `${first_look} s of ${most}`);
+          await eventually(async () => await time_left(page) < first_look, 'a clock that runs down');
           assert.equal(await text(page, '#state-title'), 'Inside, as visitor');
           await page.getByText('Joined room/blue').waitFor();
-          const first = transport === 'first_message' ? ['First message'] : [];
-          assert.deepEqual(await steps(page), ['Token fetched', 'Handshake', 'Socket open', ...first, 'Ready', 'Joined room/blue']);
+          const proof = transport === 'first_message' ? ['First message'] : [];
+          assert.deepEqual(await steps(page), ['Token fetched', 'Handshake', 'Socket open', ...proof, 'Ready', 'Joined room/blue']);
           await press(page, 'Disconnect');
           assert.equal(await verdict(page), '1000 normal');
           assert.equal((await steps(page)).at(-1), 'Closed 1000');
@@ -111,7 +121,7 @@ describe('the demo page', { skip: without_browser, concurrency: 4 }, () => {
     });
   }
 
-  describe('as a token runs out', { concurrency: 4 }, () => {
+  describe('as a token runs out', { concurrency: 3 }, () => {
     test('warns, then shows 3000 token_expired, and the way on works', async (t) => {
       const page = await visit(t);
       await connect(page);
@@ -132,7 +142,7 @@ describe('the demo page', { skip: without_browser, concurrency: 4 }, () => {
       await press(page, 'Refresh');
       await state(page, 'ready');
       assert.deepEqual((await steps(page)).slice(-2), ['Refresh', 'Refreshed']);
-      assert.match(await text(page, '#clock-number'), /^(20|19|18|17)\.\d s$/);
+      assert.ok(await time_left(page) > 6, 'the clock is wound up again');
       await sleep(8000);  // the first token and its leeway have ended in here
       assert.equal(await page.getAttribute('body', 'data-state'), 'ready');
       assert.equal(await page.locator('[data-close]').count(), 0);
