@@ -130,6 +130,13 @@ App& App::ws(std::string path, RouteOf<T> route) {
               .limits = route.limits,
               .scopes = std::move(route.scopes),
               .claims = std::move(route.claims),
+              .allow_addresses = std::move(route.allow_addresses),
+              .deny_addresses = std::move(route.deny_addresses),
+              .reject = route.reject,
+              .close_codes = route.close_codes,
+              .subprotocols = std::move(route.subprotocols),
+              .keep_claims = route.keep_claims,
+              .compression = route.compression,
               .authorize = std::move(route.authorize)};
   plain.make_data = [] { return std::any(T{}); };
   const auto typed = [](auto callback) {

@@ -42,7 +42,7 @@ class Request {
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
   /// A parameter of the route's path, percent-decoded; empty if the route has none of that name.
   [[nodiscard]] std::string_view param(std::string_view name) const;
-  /// The peer's address as text, behind trusted proxies the client's.
+  /// The peer's address as text.
   [[nodiscard]] std::string address() const;
   /// The id that the connection has, or would have.
   [[nodiscard]] std::string connection_id() const;

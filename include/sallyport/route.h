@@ -109,7 +109,7 @@ struct Route {
   std::function<std::any()> make_data = {};
 };
 
-/// A route whose connections carry a `T`.
+/// A route whose connections carry a `T`; the fields mean what they mean in `Route`.
 template <typename T>
 struct RouteOf {
   Auth auth;
@@ -117,6 +117,13 @@ struct RouteOf {
   RouteLimits limits = {};
   std::vector<std::string> scopes = {};
   std::map<std::string, std::vector<std::string>> claims = {};
+  std::optional<std::vector<std::string>> allow_addresses = {};
+  std::vector<std::string> deny_addresses = {};
+  Reject reject = Reject::kAuto;
+  CloseCodes close_codes = CloseCodes::kIana;
+  std::vector<std::string> subprotocols = {};
+  bool keep_claims = true;
+  bool compression = false;
   std::function<bool(const Principal&, Request&)> authorize = {};
   std::function<void(ConnectionOf<T>&)> on_open = {};
   std::function<void(ConnectionOf<T>&, Message)> on_message = {};

@@ -87,6 +87,7 @@ void Connection::execute(const auth::Action& action) {
       enqueue(ws::Opcode::kPing, {}, false);
       return;
     case kClose: {
+      if (opened_at_ == base::MonoTime{}) log_refusal(*action.failure);  // in the vestibule
       const auto profile = route_ != nullptr ? route_->close_profile : auth::CloseProfile::kIana;
       return send_close(auth::close_code(*action.failure, profile), reason(*action.failure));
     }

@@ -191,7 +191,7 @@ TEST_F(MiddlewareTest, IsCancelledWhenThePeerGoes) {
 TEST_F(MiddlewareTest, PassesLocalsToLaterMiddlewareAuthorizeAndCallbacks) {
   server.app.use([](Request& request, Next next) -> awaitable<void> {
     request.locals("tenant", std::string("blue"));
-    request.locals("tenant", request.local<std::string>("tenant")->append("berry"));
+    request.locals("tenant", *request.local<std::string>("tenant") + "berry");
     co_await next();
   });
   server.app.use([this](Request& request, Next next) -> awaitable<void> {

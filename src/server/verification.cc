@@ -8,6 +8,20 @@
 #include "server/worker.h"
 
 namespace sallyport::server {
+namespace {
+
+constexpr const char* kThrew = "the verifier threw";
+
+// A backend may be anyone's code: what it throws refuses, and ends nobody else's connection.
+std::optional<Verdict> ask_now(const VerifierBackend& backend, const Presented& presented, WallTime now) {
+  try {
+    return backend.verify_now(presented, now);
+  } catch (...) {
+    return Verdict::refuse(Failure::kInternal, kThrew);
+  }
+}
+
+}  // namespace
 
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                                          std::uint32_t generation) {
@@ -15,7 +29,7 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
   std::optional<Verdict> last;
   const auto& backends = verifier_.backends();
   for (std::size_t i = 0; i < backends.size(); ++i) {
-    std::optional<Verdict> verdict = backends[i]->verify_now(presented(), now);
+    std::optional<Verdict> verdict = ask_now(*backends[i], presented(), now);
     if (verdict) {
       cacheable_ = backends[i]->cacheable();
       if (!verdict->is_not_mine()) return verdict;
@@ -38,7 +52,7 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                 Connection* const target = worker.find(slot, place);
                 if (target == nullptr) return;
                 if (error || !*result) {
-                  *result = Verdict::refuse(Failure::kInternal, "the verifier threw");
+                  *result = Verdict::refuse(Failure::kInternal, kThrew);
                 }
                 target->verified(generation, **result);
               });

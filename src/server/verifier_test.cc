@@ -266,7 +266,9 @@ class BackendTest : public ::testing::Test {
   int connect(const std::string& presented, const std::string& path = "/") {
     Client c(server.port());
     const int status = c.upgrade(path, bearer(presented)).status;
-    if (status == 101) EXPECT_EQ(c.hear_text(), presented);
+    if (status == 101) {
+      EXPECT_EQ(c.hear_text(), presented);
+    }
     return status;
   }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -86,6 +87,12 @@ void Worker::join() {
 
 void Worker::run() {
   current_worker = this;
+  // OpenSSL writes without MSG_NOSIGNAL: a peer that resets its connection must cost that connection, not the
+  // process. Blocked on our own threads only, so that the program's handling of the signal stays its own.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   for (const auto& [type, factory] : shared_.worker_states) states_.emplace(type, factory());
   for (io::ListeningSocket& socket : sockets_) {
     listeners_.push_back(std::make_unique<io::Listener>(loop_, std::move(socket), *this));

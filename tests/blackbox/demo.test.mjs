@@ -217,6 +217,14 @@ describe('the demo page', { skip: without_browser, concurrency: 2 }, () => {
     await one.getByText('hello back').waitFor();
     assert.equal(await one.inputValue('#text'), '');
     assert.equal(await outsider.locator('.messages li:not(.system)').count(), 0);
+
+    // Another room starts empty.
+    await one.fill('#room', 'cellar');
+    assert.equal(await text(one, '#chat-room'), 'attic', 'the room that it is in, not the one that is typed');
+    await press(one, 'Reconnect');
+    await one.locator('#messages[data-room="cellar"]').waitFor();
+    assert.equal(await text(one, '#chat-room'), 'cellar');
+    assert.equal(await one.locator('.messages li:not(.system)').count(), 0);
   });
 
   test('fits a phone, in every state', async (t) => {

@@ -140,7 +140,7 @@ enum class ActionKind : std::uint8_t {
   kSendPing,
   kClose,           ///< send a Close frame after what is queued, then wait for the peer's
   kCloseApplication,///< likewise with the application's code and reason
-  kCloseNow,        ///< drop the queue, try to send a Close frame, do not wait
+  kCloseNow,        ///< drop the queue and the connection: a peer that does not read gets no Close frame
   kEchoClose,       ///< answer the peer's Close
   kOnClose,         ///< `on_close`; the failure says why, none: the peer or the application
   kDropTransport,

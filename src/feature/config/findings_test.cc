@@ -42,6 +42,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SyntaxErrorsOfHeadersDoNotAbort", "[log]\n[=\n",
              "2: error: TOML syntax: Error while parsing key: expected bare key starting character "
              "or string delimiter, saw '='\n"},
+        Case{"QuotationMarksOfATextProgram", "[log]\nlevel = \"info\" # “\nformat = “json”\n",
+             "3: error: TOML syntax: Error while parsing value: could not determine value type; "
+             "the line has "
+             "characters outside ASCII: quotation marks must be \" or '\n"},
         Case{"NoRoutes", "[log]\nlevel = \"info\"\n",
              "1: warning: has no [[route]]: every request would be answered with 404\n"},
         Case{"UnknownTopLevelKeys", "[sever]\nx = 1\n[metrics]\ny = 2\n[[route]]\n",

@@ -268,10 +268,7 @@ const HANDLERS = {
   subscribed(attempt, message) {
     attempt.joined = true;
     note(attempt, `Joined ${message.channel}`, { heard: wire(message) });
-    if (attempt === current) {
-      show_composer(attempt);
-      say_system(`You are in, as ${attempt.subject}.`);
-    }
+    if (attempt === current) enter_room(attempt);
   },
   expiring(attempt, message) {
     attempt.warned = true;
@@ -345,6 +342,21 @@ function show_composer(attempt) {
   usable(at('send'), open);
 }
 
+function show_room(room) {
+  at('chat-room').textContent = room;
+  at('second').href = `/?${new URLSearchParams({ room, join: '1' })}`;
+}
+
+/** What was said in one room stays there. */
+function enter_room(attempt) {
+  const list = at('messages');
+  if (list.dataset.room !== attempt.room) list.replaceChildren();
+  list.dataset.room = attempt.room;
+  show_room(attempt.room);
+  show_composer(attempt);
+  say_system(`You are in, as ${attempt.subject}.`);
+}
+
 function add_message(item) {
   const list = at('messages');
   const at_end = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
@@ -379,8 +391,7 @@ function show_choice() {
   const [protocols, then] = transport === 'subprotocol' ? [bearer, '']
     : ['', kind === 'none' ? '' : '\nsocket.send({"type":"auth",\n  "token":"eyJ…"})'];
   at('snippet').textContent = `new WebSocket(url,\n  ["${CONTROL}"${protocols}])${then}`;
-  at('chat-room').textContent = room;
-  at('second').href = `/?${new URLSearchParams({ room, join: '1' })}`;
+  if (!is_live(current)) show_room(room);
 }
 
 /** The name and room of the last connection come back after a reload; every tab has its own. */
