@@ -88,7 +88,7 @@ bool Connection::room_for(std::size_t bytes) {
   const RouteLimits& limits = route_->spec.limits;
   if (outbox_.bytes() + bytes <= limits.send_queue_bytes) return true;
   if (limits.slow_consumer == SlowConsumer::kDropOldest && bytes <= limits.send_queue_bytes) {
-    outbox_.drop_oldest(limits.send_queue_bytes - bytes);
+    outbox_.drop_oldest(limits.send_queue_bytes - bytes, stream_.committed());
     return outbox_.bytes() + bytes <= limits.send_queue_bytes;
   }
   if (limits.slow_consumer == SlowConsumer::kClose) apply(auth::SendQueueOverLimit{});

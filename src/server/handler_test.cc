@@ -107,7 +107,7 @@ TEST_F(HandlerTest, GivesEveryWorkerItsOwnState) {
 
 TEST_F(HandlerTest, KnowsTheConnectionItSpeaksTo) {
   server.app.ws("/:room/:name", {.auth = with_token(), .on_open = [](Connection& c) {
-                                   EXPECT_EQ(c.param("room"), "b/lue");
+                                   EXPECT_EQ(c.param("room"), "b lue");
                                    EXPECT_EQ(c.param("name"), "x");
                                    EXPECT_EQ(c.param("other"), "");
                                    EXPECT_EQ(c.address(), "127.0.0.1");
@@ -117,7 +117,7 @@ TEST_F(HandlerTest, KnowsTheConnectionItSpeaksTo) {
                                    c.send(c.id());
                                  }});
   server.start();
-  EXPECT_NE(open("/b%2Flue/x")->hear_text(), open("/b%2Flue/x")->hear_text());
+  EXPECT_NE(open("/b%20lue/x")->hear_text(), open("/b%20lue/x")->hear_text());
 }
 
 TEST_F(HandlerTest, KeepsBinaryAndTextApart) {
@@ -334,7 +334,9 @@ TEST_F(HandleTest, IsNothingWithoutAnAppAndByDefault) {
     Client c(gone.port());
     ASSERT_EQ(c.upgrade("/", bearer(token())).status, 101);
     ASSERT_TRUE(eventually([&] { return gone.app.connections() == 1; }));
+    std::thread peer([&] { EXPECT_EQ(c.hear_close(), 1012); });
     gone.stop();
+    peer.join();
     kept.send("after the end");
   }
   kept.send("after the app");

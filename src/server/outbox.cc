@@ -18,11 +18,15 @@ void Outbox::push_rest(std::string_view rest) {
   if (first) queue_->started = 1;
 }
 
-std::size_t Outbox::drop_oldest(std::size_t limit) {
+std::size_t Outbox::drop_oldest(std::size_t limit, std::size_t committed) {
   if (queue_ == nullptr) return 0;
   std::vector<Frame>& frames = queue_->frames;
   std::size_t dropped = 0;
-  const std::size_t keep = queue_->first + queue_->started;
+  std::size_t keep = queue_->first + queue_->started;
+  std::size_t kept = 0;
+  for (std::size_t i = queue_->first; i < keep; ++i) kept += frames[i]->size();
+  kept -= std::min(kept, queue_->offset);
+  for (; kept < committed && keep < frames.size(); ++keep) kept += frames[keep]->size();
   std::size_t end = keep;
   while (bytes_ > limit && end < frames.size()) {
     bytes_ -= frames[end]->size();

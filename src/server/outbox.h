@@ -26,8 +26,9 @@ class Outbox {
   void push_rest(std::string_view rest);
 
   /// Drops whole frames, the oldest first, until at most `limit` bytes wait. The frame whose beginning has
-  /// been written stays. Returns how many were dropped.
-  std::size_t drop_oldest(std::size_t limit);
+  /// been written stays, and so do those that reach into the next `committed` bytes (Stream::committed).
+  /// Returns how many were dropped.
+  std::size_t drop_oldest(std::size_t limit, std::size_t committed);
 
   /// Writes what the stream takes. kOk: everything is written.
   [[nodiscard]] io::IoStatus flush(io::Stream& stream);

@@ -189,6 +189,7 @@ long Client::receive(std::chrono::milliseconds patience) {
 }
 
 Heard Client::hear(std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (true) {
     std::span<char> input = std::span(input_).subspan(taken_);
     const bool compressed = !input.empty() && (static_cast<unsigned char>(input[0]) & 0x40U) != 0;
@@ -210,7 +211,8 @@ Heard Client::hear(std::chrono::milliseconds patience) {
         return {.kind = Heard::Kind::kBroken, .text = std::string(ws::name_of(event.violation))};
       case ws::Event::Kind::kNeedMore: break;
     }
-    const long size = receive(patience);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    const long size = receive(std::max(left, std::chrono::milliseconds(0)));
     if (size == 0) return {.kind = Heard::Kind::kEnd};
     if (size == -1) return {.kind = Heard::Kind::kReset};
     if (size == -2) return {.kind = Heard::Kind::kNothing};
@@ -235,7 +237,10 @@ std::uint16_t Client::hear_close(std::chrono::milliseconds patience) {
   while (true) {
     const Heard heard = hear(patience);
     if (heard.kind == Heard::Kind::kMessage) continue;
-    if (heard.kind != Heard::Kind::kClose) return code;
+    if (heard.kind != Heard::Kind::kClose) {
+      if (heard.kind != Heard::Kind::kNothing) close();
+      return code;
+    }
     code = heard.code;
     send_close(code == 1005 ? 1000 : code);
   }

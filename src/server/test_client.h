@@ -81,7 +81,8 @@ class Client {
   Heard hear(std::chrono::milliseconds patience = kPatience);
   /// The next message's text; "<...>" if something else came.
   std::string hear_text(std::chrono::milliseconds patience = kPatience);
-  /// Everything up to the Close frame, which is answered; then the end of TCP. The Close's code, 0 if none came.
+  /// Everything up to the Close frame, which is answered, then up to the end of TCP, which is answered too.
+  /// The Close's code, 0 if none came.
   std::uint16_t hear_close(std::chrono::milliseconds patience = kPatience);
 
   // ---- Ends
@@ -98,7 +99,8 @@ class Client {
   int fd_ = -1;
   std::uint16_t port_ = 0;
   std::unique_ptr<ssl_st, FreeSsl> ssl_;
-  ws::Decoder decoder_{ws::Role::kClient, {.message_bytes = 64 * 1024 * 1024}};
+  ws::Decoder decoder_{ws::Role::kClient,
+                       {.message_bytes = 64 * 1024 * 1024, .control_frames_between_data = 100'000}};
   std::unique_ptr<ws::Inflater> inflater_;
   std::string input_;       // received and not yet taken
   std::size_t taken_ = 0;   // of input_

@@ -35,7 +35,7 @@ describe('SIGTERM', { concurrency: 2 }, () => {
     const clients = await in_parallel(Array.from({ length: 200 }), 20, () => Client.open(server, '/echo', { token }));
     const signalled = Date.now();
     server.signal('SIGTERM');
-    const endings = await Promise.all(clients.map((client) => client.closed));
+    const endings = await Promise.all(clients.map((client) => client.end()));
     for (const { code, reason } of endings) assert.deepEqual([code, reason], [1012, 'restart']);
     const times = endings.map(({ at }) => at - signalled).sort((a, b) => a - b);
     assert.ok(times[20] < times[180] - 500, `spread, from ${times[20]} to ${times[180]} ms`);
@@ -57,7 +57,7 @@ describe('SIGTERM', { concurrency: 2 }, () => {
     await server.event('server.draining');
     await sleep(100);
     await assert.rejects(Client.open(server, '/echo', { token }));
-    await client.closed;
+    await client.end();
     await server.stop();
   }));
 
@@ -73,7 +73,7 @@ describe('SIGTERM', { concurrency: 2 }, () => {
       }
     }));
     assert.ok(talked > 20, `${talked} echoes while draining`);
-    for (const client of clients) assert.equal((await client.closed).code, 1012);
+    for (const client of clients) assert.equal((await client.end()).code, 1012);
     await server.stop();
   }));
 

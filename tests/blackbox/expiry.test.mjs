@@ -39,7 +39,7 @@ describe('expiry', { concurrency: 8 }, () => {
     const client = await Client.open(server, '/hub', { token: await issuer.sign({ exp }) });
     client.send({ type: 'subscribe', channel: 'news', id: 1 });
     await client.of_type('subscribed');
-    const { code, reason, at } = await client.closed;
+    const { code, reason, at } = await client.end();
     assert.deepEqual([code, reason], [3000, 'token_expired']);
     assert_in_time(at, exp);
   });
@@ -62,7 +62,7 @@ describe('expiry', { concurrency: 8 }, () => {
     listener.send({ type: 'subscribe', channel: 'news', id: 1 });
     await listener.of_type('subscribed');
     const publishing = setInterval(() => speaker.send({ type: 'publish', channel: 'news', data: Date.now() }), 20);
-    const { code, at } = await listener.closed;
+    const { code, at } = await listener.end();
     await sleep(200);
     clearInterval(publishing);
     assert.equal(code, 3000);
@@ -77,7 +77,7 @@ describe('expiry', { concurrency: 8 }, () => {
     const exp = now() + 1;
     const client = await Client.open(server, '/echo', { token: await issuer.sign({ exp }) });
     const talking = setInterval(() => client.socket.readyState === 1 && client.send(String(Date.now())), 5);
-    const { code, at } = await client.closed;
+    const { code, at } = await client.end();
     clearInterval(talking);
     assert.equal(code, 3000);
     assert_in_time(at, exp);
@@ -90,7 +90,7 @@ describe('expiry', { concurrency: 8 }, () => {
     const token = await issuer.sign({ exp });
     const bystander = await Client.open(server, '/echo', { token: await issuer.sign({ sub: 'bob' }) });
     const clients = await in_parallel(Array.from({ length: 300 }), 16, () => Client.open(server, '/echo', { token }));
-    const endings = await Promise.all(clients.map((client) => client.closed));
+    const endings = await Promise.all(clients.map((client) => client.end()));
     for (const { code, reason } of endings) assert.deepEqual([code, reason], [3000, 'token_expired']);
     await bystander.echo('undisturbed');
     bystander.terminate();
@@ -105,14 +105,14 @@ describe('expiry', { concurrency: 8 }, () => {
     const exp = now() + 1;
     const token = await issuer.sign({ exp });
     const client = await Client.open(server, '/echo', { token });
-    await client.closed;
+    await client.end();
     await assert.rejects(Client.open(server, '/echo', { token }), (error) => error.reason === 'token_expired');
   });
 
   test('takes fractions of a second and dates beyond any clock as they are', async () => {
     const exp = Math.floor(Date.now() / 1000) + 1.5;
     const client = await Client.open(server, '/echo', { token: await issuer.sign({ exp }) });
-    assert_in_time((await client.closed).at, exp);
+    assert_in_time((await client.end()).at, exp);
     const far = await Client.open(server, '/echo', { token: await issuer.sign({ exp: 2 ** 53 - 1 }), protocols: ['sallyport.v1'] });
     assert.equal((await far.of_type('ready')).expires_at, 2 ** 53 - 1);
     await far.echo('here');
@@ -128,7 +128,7 @@ describe('the longest session', { concurrency: 8 }, () => {
     const client = await Client.open(server, '/session', { token: await issuer.sign({ ttl: 3600 }) });
     const opened = Date.now();
     const talking = setInterval(() => client.socket.readyState === 1 && client.send('x'), 50);
-    const { code, reason, at } = await client.closed;
+    const { code, reason, at } = await client.end();
     clearInterval(talking);
     assert.deepEqual([code, reason], [1001, 'session_ended']);
     assert.ok(at - opened >= 1300 && at - opened <= 2500, `${at - opened} ms`);
@@ -140,7 +140,7 @@ describe('the longest session', { concurrency: 8 }, () => {
     await sleep(700);
     client.send({ type: 'refresh', token: await issuer.sign({ ttl: 3600 }) });
     await client.of_type('refreshed');
-    const { code, at } = await client.closed;
+    const { code, at } = await client.end();
     assert.equal(code, 1001);
     assert.ok(at - opened <= 2500);
   });

@@ -90,9 +90,12 @@ export class Client {
     if (back !== data) throw new Error(`sent ${data}, heard ${back}`);
   }
 
-  /** Code and reason of the end, which must come within `ms`. */
+  /** Code, reason and time of the end, which must come within `ms`. */
+  end(ms = PATIENCE) { return within(this.closed, ms, 'the end of the connection'); }
+
+  /** Code and reason alone. */
   async ending(ms = PATIENCE) {
-    const { code, reason } = await within(this.closed, ms, 'the end of the connection');
+    const { code, reason } = await this.end(ms);
     return { code, reason };
   }
 

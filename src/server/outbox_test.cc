@@ -1,0 +1,109 @@
+#include "server/outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "io/test_pair.h"
+
+namespace sallyport::server {
+namespace {
+
+using io::test::Pair;
+
+Frame frame(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
+
+TEST(Outbox, CountsWhatWaitsAndSharesIt) {
+  Outbox first;
+  Outbox second;
+  EXPECT_TRUE(first.empty());
+  const Frame shared = frame(std::string(1000, 'x'));
+  first.push(shared);
+  first.push(frame("y"));
+  second.push(shared);
+  EXPECT_EQ(first.bytes(), 1001U);
+  EXPECT_EQ(shared.use_count(), 3);  // one frame, however many receivers
+  first.clear();
+  second.clear();
+  EXPECT_EQ(shared.use_count(), 1);
+  EXPECT_TRUE(first.empty());
+  EXPECT_EQ(first.bytes(), 0U);
+}
+
+class OutboxStreamTest : public ::testing::TestWithParam<bool> {
+ protected:
+  // Writes until the stream takes no more; the number of bytes that it took.
+  std::size_t fill(std::string_view block) {
+    std::size_t taken = 0;
+    while (true) {
+      const std::array<std::string_view, 1> parts{block};
+      const io::IoResult result = pair.stream().write(parts);
+      taken += result.bytes;
+      if (result.bytes < block.size()) return taken;
+    }
+  }
+  Pair pair{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Transports, OutboxStreamTest, ::testing::Values(false, true),
+                         [](const auto& each) { return each.param ? "Tls" : "Plain"; });
+
+TEST_P(OutboxStreamTest, WritesEverythingInOrder) {
+  Outbox outbox;
+  std::string all;
+  for (int i = 0; i < 500; ++i) {
+    const std::string text = std::to_string(i) + std::string(static_cast<std::size_t>(i % 40), '.');
+    outbox.push(frame(text));
+    all += text;
+  }
+  EXPECT_EQ(outbox.flush(pair.stream()), io::IoStatus::kOk);
+  EXPECT_TRUE(outbox.empty());
+  EXPECT_EQ(pair.peer().read(all.size()), all);
+}
+
+// Whatever is dropped while the stream is blocked: what the peer gets is whole frames in order, the first as
+// it was begun, the last the newest.
+TEST_P(OutboxStreamTest, DropsWholeFramesOnlyAndNoneThatHasBegun) {
+  constexpr std::size_t kFrame = 100;
+  constexpr int kFrames = 2000;
+  constexpr std::size_t kLimit = 5000;
+  std::vector<std::string> texts;
+  for (int i = 0; i < kFrames; ++i) {
+    std::string text = std::to_string(100'000 + i);
+    text.resize(kFrame, static_cast<char>('a' + i % 26));
+    texts.push_back(std::move(text));
+  }
+  Outbox outbox;
+  std::size_t before = fill(std::string(kFrame, '-'));
+  outbox.push_rest(std::string(kFrame - before % kFrame, '-'));
+  before += outbox.bytes();
+  std::size_t dropped = 0;
+  for (const std::string& text : texts) {
+    outbox.push(frame(text));
+    dropped += outbox.drop_oldest(kLimit, pair.stream().committed());
+    (void)outbox.flush(pair.stream());
+  }
+  EXPECT_GT(dropped, 0U);
+  EXPECT_LE(outbox.bytes(), kLimit + 16 * 1024U);
+
+  EXPECT_EQ(pair.peer().read(before), std::string(before, '-'));
+  int last = -1;
+  std::size_t received = 0;
+  while (last < kFrames - 1) {
+    while (!outbox.empty() && outbox.flush(pair.stream()) == io::IoStatus::kOk) {
+    }
+    const std::string text = pair.peer().read(kFrame);
+    ASSERT_EQ(text.size(), kFrame);
+    const int number = std::stoi(text) - 100'000;
+    ASSERT_GT(number, last);
+    ASSERT_LT(number, kFrames);
+    ASSERT_EQ(text, texts[static_cast<std::size_t>(number)]);
+    last = number;
+    ++received;
+  }
+  EXPECT_EQ(received + dropped, static_cast<std::size_t>(kFrames));
+}
+
+}  // namespace
+}  // namespace sallyport::server
