@@ -219,7 +219,10 @@ void Connection::take(const ws::Event& event) {
       Failure failure = failure_of(event);
       // In the vestibule the first message's own limits are a matter of policy.
       if (!state_.authenticated() && failure == Failure::kMessageTooBig) failure = Failure::kPolicy;
-      return apply(auth::Violation{failure});
+      apply(auth::Violation{failure});
+      // The decoder hears no answer any more: end our direction behind the Close (RFC 6455 section 7.1.7).
+      if (!dropped()) finish_answer();
+      return;
     }
     case ws::Event::Kind::kNeedMore: return;
   }

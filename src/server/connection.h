@@ -68,7 +68,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] std::any& data() noexcept { return data_; }
   [[nodiscard]] const ConnectionId& id() const noexcept { return id_; }
   [[nodiscard]] const http::IpAddress& address() const noexcept { return address_; }
-  [[nodiscard]] std::size_t queued_bytes() const noexcept { return outbox_.bytes(); }
+  /// What waits for the peer; not what is on its way to the kernel in this turn.
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return was_blocked_ ? outbox_.bytes() : 0; }
   [[nodiscard]] Worker& worker() noexcept { return worker_; }
 
   // ---- For the handshake, the hub and the worker

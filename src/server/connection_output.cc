@@ -69,11 +69,16 @@ SendResult Connection::enqueue(ws::Opcode opcode, std::string_view payload, bool
     }
   }
   if (worker_.corked(*this)) flush_outbox();
+  if (dropped()) return SendResult::kDropped;
   std::string frame;
   ws::append_frame(frame, start, payload);
   outbox_.push(std::make_shared<const std::string>(std::move(frame)));
+  // What is too large for the cork goes at once: only then is it known whether the peer keeps up, and with it
+  // whether on_drain will follow.
+  if (!was_blocked_ && outbox_.bytes() > Worker::kCorkBytes) flush_outbox();
+  if (dropped()) return SendResult::kDropped;
   written();
-  return SendResult::kQueued;
+  return was_blocked_ ? SendResult::kQueued : SendResult::kSent;
 }
 
 void Connection::send_raw(std::string_view bytes) {
@@ -87,6 +92,11 @@ bool Connection::room_for(std::size_t bytes) {
   if (route_ == nullptr || outbox_.empty()) return true;
   const RouteLimits& limits = route_->spec.limits;
   if (outbox_.bytes() + bytes <= limits.send_queue_bytes) return true;
+  if (!was_blocked_) {
+    flush_outbox();
+    if (dropped()) return false;
+    if (outbox_.empty() || outbox_.bytes() + bytes <= limits.send_queue_bytes) return true;
+  }
   if (limits.slow_consumer == SlowConsumer::kDropOldest && bytes <= limits.send_queue_bytes) {
     outbox_.drop_oldest(limits.send_queue_bytes - bytes, stream_.committed());
     return outbox_.bytes() + bytes <= limits.send_queue_bytes;

@@ -166,7 +166,9 @@ TEST_F(PublishTest, KeepsMembershipsApartWhenMembersComeAndGo) {
   for (std::size_t i = 0; i < clients.size(); ++i) {
     if (i % 3 == 0) continue;
     EXPECT_EQ(clients[i]->hear_text(), "a");
-    if (i % 3 == 2) EXPECT_EQ(clients[i]->hear_text(), "b");
+    if (i % 3 == 2) {
+      EXPECT_EQ(clients[i]->hear_text(), "b");
+    }
     EXPECT_EQ(clients[i]->hear_text(), "c");
     expect_quiet(*clients[i]);
   }

@@ -98,6 +98,24 @@ describe('ten frames in the segment of the handshake', { concurrency: 4 }, () =>
     for (let i = 0; i < 20; ++i) await all_ten(await Raw.open(server, '/echo', bearer(token), { first: ten() }));
   });
 
+  // More signatures at once than a turn has a budget for: most of these wait, and their early frames with them.
+  test('are delivered in order, once, when the verification has to wait its turn', async () => {
+    const strong = await Issuer.make({ alg: 'ES384' });
+    const one = await Server.start({ issuer: strong, server: { workers: 1 }, routes: [echo('/echo')] });
+    try {
+      const count = 150;
+      const tokens = await in_parallel(Array.from({ length: count }), 8, (_, i) => strong.sign({ sub: `s${i}` }));
+      const raws = await in_parallel(tokens, 16, () => Raw.connect(one));
+      for (const [i, raw] of raws.entries()) raw.write(upgrade(one, '/echo', bearer(tokens[i])), ...ten());
+      for (const raw of raws) {
+        assert.equal((await raw.head()).status, 101);
+        await all_ten(raw);
+      }
+    } finally {
+      await one.stop();
+    }
+  });
+
   test('are delivered after ready, when the first message is accepted', async () => {
     const raw = await Raw.open(server, '/first', {}, { first: [auth(token), ...ten()] });
     assert.equal(JSON.parse((await raw.frame()).payload).type, 'ready');
