@@ -114,11 +114,13 @@ IoResult Stream::write_tls(std::span<const std::string_view> parts) {
   std::size_t part = 0;
   std::size_t offset = 0;
   while (part < parts.size()) {
-    std::string_view piece = parts[part].substr(offset);
-    if (piece.size() < record.size() && part + 1 < parts.size()) {
+    // What was refused before goes again exactly as it was, so that it is known how much is committed.
+    const std::size_t most = committed_ != 0 ? committed_ : record.size();
+    std::string_view piece = parts[part].substr(offset, most);
+    if (piece.size() < most && part + 1 < parts.size()) {
       std::size_t filled = 0;
-      for (std::size_t i = part, from = offset; i < parts.size() && filled < record.size(); ++i, from = 0) {
-        const std::string_view rest = parts[i].substr(from, record.size() - filled);
+      for (std::size_t i = part, from = offset; i < parts.size() && filled < most; ++i, from = 0) {
+        const std::string_view rest = parts[i].substr(from, most - filled);
         std::copy(rest.begin(), rest.end(), record.begin() + static_cast<std::ptrdiff_t>(filled));
         filled += rest.size();
       }
@@ -129,7 +131,7 @@ IoResult Stream::write_tls(std::span<const std::string_view> parts) {
     ERR_clear_error();
     const int result = SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &size);
     if (result != 1) {
-      committed_ = static_cast<std::uint16_t>(std::min(piece.size(), kTlsRecord));
+      committed_ = static_cast<std::uint16_t>(piece.size());
       if (total > 0) break;
       return {tls_status(result)};
     }

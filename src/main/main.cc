@@ -5,6 +5,7 @@
 #include "main/command_line.h"
 #include "main/demo.h"
 #include "main/key_command.h"
+#include "main/process.h"
 #include "main/serve.h"
 #include "main/status.h"
 #include "main/token_command.h"
@@ -25,6 +26,7 @@ struct Runner {
 }  // namespace
 
 int main(int argc, char** argv) {
+  reserve_standard_streams();
   try {
     const auto command = parse_command_line(argc, argv);
     if (!command) {

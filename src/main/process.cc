@@ -1,10 +1,13 @@
 #include "main/process.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -23,6 +26,14 @@ sigset_t hangup_only() {
 }
 
 }  // namespace
+
+void reserve_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number is this one, since those below it are open.
+    if (::open("/dev/null", O_RDWR) != stream) std::abort();
+  }
+}
 
 void prepare_process(const LogSink& log) {
   std::signal(SIGPIPE, SIG_IGN);

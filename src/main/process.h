@@ -8,6 +8,10 @@
 
 namespace sallyport::main {
 
+/// Opens /dev/null in the place of a standard stream that is closed. First of all: otherwise the
+/// next socket takes its number, and what is meant for the log goes to a peer.
+void reserve_standard_streams();
+
 /// Raises the limit of open files to what this process is allowed, and ignores SIGPIPE. Once,
 /// before the server starts.
 void prepare_process(const LogSink& log);

@@ -104,7 +104,8 @@ TEST_P(OutboxStreamTest, DropsWholeFramesOnlyAndNoneThatHasBegun) {
     const std::string text = pair.peer().read(kFrame);
     const auto place = std::find(texts.begin() + (last + 1), texts.end(), text);
     if (place == texts.end()) {
-      ADD_FAILURE() << "not a frame, or not in order: " << text.substr(0, 20);
+      ADD_FAILURE() << "not a frame, or not in order: " << text.substr(0, 20) << " after " << last << ", "
+                    << received << " received, " << dropped << " dropped, " << outbox.bytes() << " waiting";
       break;
     }
     last = static_cast<int>(place - texts.begin());

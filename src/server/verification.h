@@ -28,8 +28,9 @@ class Verification : public std::enable_shared_from_this<Verification> {
 
   [[nodiscard]] CredentialKind kind() const noexcept { return credential_.kind; }
   /// Under which an acceptance is kept.
-  [[nodiscard]] VerificationCache::Key cache_key(std::uint32_t route) const {
-    return {base::sha256(credential_.token.reveal()), route};
+  [[nodiscard]] const VerificationCache::Key& cache_key(std::uint32_t route) {
+    if (!cache_key_) cache_key_ = {base::sha256(credential_.token.reveal()), route};
+    return *cache_key_;
   }
   [[nodiscard]] bool cacheable() const noexcept { return cacheable_; }
 
@@ -42,6 +43,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   const Verifier& verifier_;
   auth::Credential credential_;
   boost::asio::cancellation_signal cancel_;
+  std::optional<VerificationCache::Key> cache_key_;
   bool cacheable_ = false;
 };
 

@@ -154,7 +154,7 @@ describe('in Chromium', { skip: without_browser }, () => {
         onward.on('error', () => socket.destroy());
         socket.pipe(onward).pipe(socket);
       });
-      await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      await new Promise((resolve) => proxy.unref().listen(0, '127.0.0.1', resolve));
       try {
         const cut = socket_in_page(page, `ws://127.0.0.1:${proxy.address().port}/all`, auth(token));
         const drained = socket_in_page(page, `${own.url}/all`, auth(token));
@@ -186,7 +186,7 @@ describe('in Chromium', { skip: without_browser }, () => {
   describe('a page of another site', () => {
     test('cannot open a socket with the user\'s cookie, nor with a token of its own', async () => {
       const foreign = http.createServer((request, response) => response.end('<!doctype html><title>Evil</title>'));
-      await new Promise((resolve) => foreign.listen(0, '127.0.0.1', resolve));
+      await new Promise((resolve) => foreign.unref().listen(0, '127.0.0.1', resolve));
       const context = await browser.newContext();
       try {
         await context.addCookies([{ name: 'session', value: token, url: server.origin, sameSite: 'Lax' }]);

@@ -57,7 +57,7 @@ describe('usage', { concurrency: 4 }, () => {
 
   test('a port that is taken is status 1 and is named', async () => {
     const holder = net.createServer();
-    await new Promise((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    await new Promise((resolve) => holder.unref().listen(0, '127.0.0.1', resolve));
     const { port } = holder.address();
     const { stdout, stderr } = await ends(1, ['serve', '--config', config_file({ server: { listen: [`127.0.0.1:${port}`] } })]);
     assert.equal(stdout, '');

@@ -5,7 +5,7 @@ import { Client } from './lib/client.mjs';
 import { OP, Raw, bearer, frame, text } from './lib/raw.mjs';
 import { Server, echo, hub } from './lib/server.mjs';
 import { Issuer, now } from './lib/tokens.mjs';
-import { in_parallel, sleep } from './lib/wait.mjs';
+import { every, in_parallel, sleep } from './lib/wait.mjs';
 
 let issuer;
 let server;
@@ -61,7 +61,7 @@ describe('expiry', { concurrency: 8 }, () => {
     const listener = await Client.open(server, '/hub', { token: await issuer.sign({ exp }) });
     listener.send({ type: 'subscribe', channel: 'news', id: 1 });
     await listener.of_type('subscribed');
-    const publishing = setInterval(() => speaker.send({ type: 'publish', channel: 'news', data: Date.now() }), 20);
+    const publishing = every(20, () => speaker.send({ type: 'publish', channel: 'news', data: Date.now() }));
     const { code, at } = await listener.end();
     await sleep(200);
     clearInterval(publishing);
@@ -76,7 +76,7 @@ describe('expiry', { concurrency: 8 }, () => {
   test('hears nothing that was said at or after it', async () => {
     const exp = now() + 1;
     const client = await Client.open(server, '/echo', { token: await issuer.sign({ exp }) });
-    const talking = setInterval(() => client.socket.readyState === 1 && client.send(String(Date.now())), 5);
+    const talking = every(5, () => client.socket.readyState === 1 && client.send(String(Date.now())));
     const { code, at } = await client.end();
     clearInterval(talking);
     assert.equal(code, 3000);
@@ -109,6 +109,17 @@ describe('expiry', { concurrency: 8 }, () => {
     await assert.rejects(Client.open(server, '/echo', { token }), (error) => error.reason === 'token_expired');
   });
 
+  test('is seen by a client that slept through it', async () => {
+    const exp = now() + 1;
+    const raw = await Raw.open(server, '/echo', bearer(await issuer.sign({ exp })));
+    raw.socket.pause();
+    await sleep(5500);
+    raw.socket.resume();
+    const close = (await raw.frames_to_close()).at(-1);
+    assert.deepEqual([close.code, close.reason], [3000, 'token_expired']);
+    raw.destroy();
+  });
+
   test('takes fractions of a second and dates beyond any clock as they are', async () => {
     const exp = Math.floor(Date.now() / 1000) + 1.5;
     const client = await Client.open(server, '/echo', { token: await issuer.sign({ exp }) });
@@ -127,7 +138,7 @@ describe('the longest session', { concurrency: 8 }, () => {
   test('ends with 1001 however long the token lives', async () => {
     const client = await Client.open(server, '/session', { token: await issuer.sign({ ttl: 3600 }) });
     const opened = Date.now();
-    const talking = setInterval(() => client.socket.readyState === 1 && client.send('x'), 50);
+    const talking = every(50, () => client.socket.readyState === 1 && client.send('x'));
     const { code, reason, at } = await client.end();
     clearInterval(talking);
     assert.deepEqual([code, reason], [1001, 'session_ended']);

@@ -5,7 +5,7 @@ import { Client } from './lib/client.mjs';
 import { OP, Raw, bearer, close_frame, frame, text, upgrade } from './lib/raw.mjs';
 import { Server, echo, hub } from './lib/server.mjs';
 import { Issuer, broken_signature, now } from './lib/tokens.mjs';
-import { sleep } from './lib/wait.mjs';
+import { every, sleep } from './lib/wait.mjs';
 
 let issuer;
 let server;
@@ -184,7 +184,7 @@ describe('in time', { concurrency: 8 }, () => {
   const silent = async (path, code, keep_busy = () => {}) => {
     const raw = await open(path);
     const opened = Date.now();
-    const busy = setInterval(() => keep_busy(raw), 100);
+    const busy = every(100, () => keep_busy(raw));
     try {
       const close = (await raw.frames_to_close()).at(-1);
       assert.deepEqual([close.code, close.reason], [code, 'auth_timeout']);

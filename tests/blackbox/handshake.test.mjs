@@ -197,6 +197,15 @@ describe('over HTTP', { concurrency: 4 }, () => {
     assert.equal(plain.stdout, '426 0', plain.stderr);
   });
 
+  test('the health checks answer 200 to anyone and are not cached', async () => {
+    for (const path of ['/healthz', '/readyz']) {
+      const answer = await ask(server, request(server, path));
+      assert.equal(answer.status, 200, path);
+      assert.deepEqual(answer.fields['cache-control'], ['no-store']);
+      assert.equal(answer.ended, 'fin');
+    }
+  });
+
   test('a HEAD request gets the head alone', async () => {
     const answer = await ask(server, request(server, '/nowhere', {}, { method: 'HEAD' }));
     assert.equal(answer.status, 404);

@@ -5,7 +5,7 @@ import { Client } from './lib/client.mjs';
 import { Raw, bearer, text } from './lib/raw.mjs';
 import { Server, echo, hub } from './lib/server.mjs';
 import { Issuer, broken_signature, now } from './lib/tokens.mjs';
-import { sleep } from './lib/wait.mjs';
+import { every, sleep } from './lib/wait.mjs';
 
 let issuer;
 let other;
@@ -142,7 +142,7 @@ describe('refresh', { concurrency: 8 }, () => {
     const client = await open('/echo', { ttl: 2 }, {});
     const exp = now() + 60;
     let sent = 0;
-    const ticking = setInterval(() => client.send(`n${sent++}`), 20);
+    const ticking = every(20, () => client.send(`n${sent++}`));
     await sleep(1000);
     client.send(refresh(await issuer.sign({ exp })));
     await sleep(3500);

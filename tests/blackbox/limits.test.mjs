@@ -6,7 +6,7 @@ import { Client, outcome } from './lib/client.mjs';
 import { Raw, bearer, frame, text, upgrade } from './lib/raw.mjs';
 import { Server, echo, hub, serve } from './lib/server.mjs';
 import { Issuer } from './lib/tokens.mjs';
-import { eventually, in_parallel, sleep } from './lib/wait.mjs';
+import { eventually, every, in_parallel, sleep } from './lib/wait.mjs';
 
 // How many of each kind; SALLYPORT_FULL=1 is the size that the product promises.
 const CROWD = process.env.SALLYPORT_FULL === '1' ? 1500 : Number(process.env.SALLYPORT_CROWD ?? 300);
@@ -50,6 +50,7 @@ describe('a crowd that proves nothing', { concurrency: 1 }, () => {
     });
     const many = (make) => in_parallel(Array.from({ length: CROWD }), 50, make);
     const stop = knocking(server);
+    t.after(() => stop().catch(() => {}));
     const since = (raw) => { raw.since = Date.now(); return raw; };
 
     const silent = await many(async () => since(await Raw.connect(server)));
@@ -57,7 +58,7 @@ describe('a crowd that proves nothing', { concurrency: 1 }, () => {
       const raw = since(await Raw.connect(server));
       const bytes = upgrade(server, '/echo', bearer(token));
       let at = 0;
-      raw.dribble = setInterval(() => { if (raw.ended === null) raw.write(bytes.subarray(at, ++at)); }, 200);
+      raw.dribble = every(200, () => { if (raw.ended === null) raw.write(bytes.subarray(at, ++at)); });
       return raw;
     });
     const vestibules = await many(async () => since(await Raw.open(server, '/first')));
@@ -230,7 +231,7 @@ describe('a slow consumer', { concurrency: 1 }, () => {
     raw.socket.pause();
     const message = frame(2, 'y'.repeat(60_000));
     const memory = server.memory();
-    const writing = setInterval(() => { if (raw.socket.writableLength < 1e6) for (let i = 0; i < 20; ++i) raw.write(message); }, 5);
+    const writing = every(5, () => { if (raw.socket.writableLength < 1e6) for (let i = 0; i < 20; ++i) raw.write(message); });
     try {
       await server.event('ws.close', (entry) => entry.reason === 'slow_consumer' && entry.subject === 'selfish');
     } finally {

@@ -130,7 +130,7 @@ describe('the protocol version', { concurrency: 4 }, () => {
     });
     // The same client reaches a server that still speaks it, so the refusal below is not the client's.
     const willing = tls.createServer({ ...old, cert: readFileSync(files.certificate), key: readFileSync(files.key) });
-    await new Promise((resolve) => willing.listen(0, '127.0.0.1', resolve));
+    await new Promise((resolve) => willing.unref().listen(0, '127.0.0.1', resolve));
     assert.equal(await connect(willing.address().port), 'TLSv1.1');
     willing.close();
     assert.match(await connect(server.port), /ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|ECONNRESET/);
@@ -199,7 +199,7 @@ async function client_hello() {
       });
       socket.on('error', () => {});
     });
-    catcher.listen(0, '127.0.0.1', () => {
+    catcher.unref().listen(0, '127.0.0.1', () => {
       tls.connect({ host: '127.0.0.1', port: catcher.address().port, rejectUnauthorized: false }).on('error', () => {});
     });
   });

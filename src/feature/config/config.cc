@@ -24,26 +24,20 @@ std::unexpected<std::vector<Finding>> only(const std::string& file, int line, st
 }
 
 void install_route(const RouteEntry& entry, App& app) {
-  switch (entry.handler) {
-    case Handler::kHub: {
-      Route route = *entry.route;
-      route.keep_claims = false;  // no code of a user's asks for them
-      app.hub(entry.path, std::move(route));
-      return;
-    }
-    case Handler::kStatic:
-      app.files(entry.path, entry.root);
-      return;
-    case Handler::kEcho: {
-      Route route = *entry.route;
-      route.keep_claims = false;
-      route.on_message = [](Connection& connection, Message message) {
-        connection.send(message);
-      };
-      app.ws(entry.path, std::move(route));
-      return;
-    }
+  if (!entry.route) {
+    app.files(entry.path, entry.root);
+    return;
   }
+  Route route = *entry.route;
+  route.keep_claims = false;  // no code of a user's asks for them
+  if (entry.handler == Handler::kHub) {
+    app.hub(entry.path, std::move(route));
+    return;
+  }
+  route.on_message = [](Connection& connection, Message message) {
+    connection.send(message);
+  };
+  app.ws(entry.path, std::move(route));
 }
 
 // What the library itself would refuse at the start. The parts have been checked one by one, with

@@ -10,8 +10,8 @@
 
 namespace sallyport::config {
 
-inline constexpr std::size_t kConfigBytesMax = 1024 * 1024;
-inline constexpr std::size_t kConfigLineBytesMax = 16 * 1024;
+inline constexpr std::size_t kConfigBytesMax = std::size_t{1024} * 1024;
+inline constexpr std::size_t kConfigLineBytesMax = std::size_t{16} * 1024;
 inline constexpr int kConfigDepthMax = 16;  ///< tables and lists within each other
 
 struct Node;

@@ -61,6 +61,7 @@ std::string_view family_name(jose::Family family) {
 
 std::vector<std::string> values(const std::vector<PlacedText>& texts) {
   std::vector<std::string> result;
+  result.reserve(texts.size());
   for (const PlacedText& text : texts) result.push_back(text.value);
   return result;
 }
@@ -85,7 +86,7 @@ class JwtReader {
     refuse_others();
     section_.finish();
     if (reading_.findings.error_count() != errors || !keys_) return std::nullopt;
-    return make();
+    return make(*std::move(keys_));
   }
 
  private:
@@ -140,6 +141,7 @@ class JwtReader {
 
   void read_algorithms() {
     std::vector<std::string> all;
+    all.reserve(jose::kAlgorithmCount);
     for (const jose::Algorithm algorithm : jose::kAllAlgorithms) {
       all.emplace_back(jose::to_string(algorithm));
     }
@@ -203,11 +205,11 @@ class JwtReader {
     }
   }
 
-  std::optional<VerifierEntry> make() {
+  std::optional<VerifierEntry> make(Keys keys) {
     JwtOptions options{.issuer = std::move(issuer_),
                        .audience = std::move(audience_),
                        .algorithms = std::move(algorithms_),
-                       .keys = std::move(*keys_),
+                       .keys = std::move(keys),
                        .leeway = leeway_,
                        .token_types = std::move(types_),
                        .name = name_};

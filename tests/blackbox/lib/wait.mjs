@@ -14,6 +14,9 @@ export function within(promise, ms, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Does it every so many ms until `clearInterval`; does not keep a test process that has failed. */
+export const every = (ms, work) => setInterval(work, ms).unref();
+
 /** Asks again and again until `probe` answers with something truthy, and returns that. */
 export async function eventually(probe, what, ms = PATIENCE) {
   const end = Date.now() + ms;
