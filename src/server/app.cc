@@ -136,6 +136,7 @@ int App::Impl::run(RunOptions options) {
     return 1;
   }
   settle_origins(endpoints);
+  shared.serving.store(true, std::memory_order_release);
   if (options.handle_signals) {
     signals.add(SIGTERM);
     signals.add(SIGINT);

@@ -138,10 +138,10 @@ void Connection::reject(Failure failure) {
 }
 
 void Connection::reject_over_http(Failure failure) {
-  // A peer that never sent a byte is not told anything: there was no request to answer.
-  if (failure == Failure::kHandshakeTimeout && (handshake_ == nullptr || !handshake_->started())) {
-    return drop();
-  }
+  // A peer that never sent a byte is not told anything: there was no request to answer. (Browsers open such
+  // sockets in advance; a server that stops does not wait for them.)
+  const bool waited_long_enough = failure == Failure::kHandshakeTimeout || failure == Failure::kDraining;
+  if (waited_long_enough && (handshake_ == nullptr || !handshake_->started())) return drop();
   const auth::FailureRow& row = auth::row(failure);
   const auto body = handshake_ != nullptr && handshake_->is_head_request() ? http::Body::kOmitted
                                                                            : http::Body::kSent;

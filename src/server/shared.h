@@ -33,6 +33,7 @@ struct Shared {
   std::atomic<std::size_t> open = 0;          // authenticated connections
   std::atomic<std::uint64_t> stale = 0;       // answers and deadlines that came too late
   std::vector<std::unique_ptr<Worker>> workers;
+  std::atomic<bool> serving = false;          // `workers` is complete and may be read by any thread
   std::vector<std::pair<std::type_index, std::function<std::any()>>> worker_states;
 
   /// Delivers to the channel's members on every worker; `from` delivers at once, the others are posted to.

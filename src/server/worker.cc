@@ -53,6 +53,8 @@ Shared::Shared(AppOptions given) : options(std::move(given)), admission(options.
 Shared::~Shared() = default;
 
 void Shared::publish(Worker* from, std::string_view channel, const Frame& frame) {
+  // Anybody may publish at any time, also while `run` is still making the workers.
+  if (!serving.load(std::memory_order_acquire)) return;
   if (from != nullptr) from->hub().deliver(channel, frame);
   for (const auto& worker : workers) {
     if (worker.get() == from) continue;
@@ -99,9 +101,15 @@ void Worker::run() {
   }
   sockets_.clear();
   loop_.run();
-  // What is left when the drain window has ended goes without a word.
   listeners_.clear();
   deferred_.clear();
+  // What is left when the drain window has ended is not waited for, but `on_close` is owed to whoever was open.
+  loop_.turn([this] {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      Connection* const connection = slots_[i].connection.get();
+      if (connection != nullptr && !connection->dropped()) connection->evict(Failure::kDraining);
+    }
+  });
   for (Slot& slot : slots_) {
     if (slot.connection == nullptr) continue;
     // A coroutine of its middleware may hold the handshake for longer than this worker has a pool.

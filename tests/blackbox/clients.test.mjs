@@ -89,7 +89,7 @@ describe('python3-websockets', { concurrency: 4, skip: without_python }, () => {
   test('sees code and reason of an end', async () => {
     const seen = await python('/echo', { send: [JSON.stringify({ type: 'auth', token: 'x' })], linger: true });
     assert.deepEqual([seen.code, seen.reason], [3000, 'invalid_token']);
-    const expired = await python('/header', { token: await issuer.sign({ ttl: 1 }), linger: true });
+    const expired = await python('/header', { token: await issuer.sign({ ttl: 4 }), linger: true });
     assert.deepEqual([expired.code, expired.reason], [3000, 'token_expired']);
   });
 });
