@@ -34,7 +34,7 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
 
   /// Takes bytes of the head. Nothing: more are needed. Otherwise how many of `data` belonged to it.
   [[nodiscard]] std::expected<std::optional<std::size_t>, http::HeadError> feed(std::string_view data);
-  [[nodiscard]] bool started() const noexcept { return reader_.started(); }
+  [[nodiscard]] bool started() const noexcept { return head_complete_ || reader_.started(); }
   [[nodiscard]] bool head_complete() const noexcept { return head_complete_; }
   /// The head is complete: decides what it is and runs the middleware. Ends, now or later, in exactly one of
   /// the connection's events UpgradeParsed and Answered, unless the connection has gone by then.

@@ -6,12 +6,14 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -39,6 +41,29 @@ Reply parse_head(std::string_view head) {
   }
   return reply;
 }
+
+// OpenSSL writes without MSG_NOSIGNAL. Only the signal of our own writes is taken away: one that the server's
+// threads caused must still end the test.
+class WithoutPipeSignal {
+ public:
+  WithoutPipeSignal() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutPipeSignal() {
+    const timespec now{};
+    while (::sigtimedwait(&pipe_, nullptr, &now) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutPipeSignal(const WithoutPipeSignal&) = delete;
+  WithoutPipeSignal& operator=(const WithoutPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+};
 
 }  // namespace
 
@@ -71,6 +96,7 @@ Client::Client(std::uint16_t port, Options options) : port_(port) {
   ssl_.reset(SSL_new(context));
   SSL_CTX_free(context);
   SSL_set_fd(ssl_.get(), fd_);
+  const WithoutPipeSignal guard;
   if (SSL_connect(ssl_.get()) != 1) close();
   ERR_clear_error();
 }
@@ -143,6 +169,7 @@ bool Client::send_raw(std::string_view bytes) {
   while (fd_ >= 0 && !bytes.empty()) {
     std::size_t size = 0;
     if (ssl_ != nullptr) {
+      const WithoutPipeSignal guard;
       ERR_clear_error();
       if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &size) != 1) return false;
     } else {
@@ -171,6 +198,7 @@ long Client::receive(std::chrono::milliseconds patience) {
   }
   long size = 0;
   if (ssl_ != nullptr) {
+    const WithoutPipeSignal guard;
     std::size_t got = 0;
     ERR_clear_error();
     const int result = SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &got);
@@ -249,7 +277,10 @@ std::uint16_t Client::hear_close(std::chrono::milliseconds patience) {
 // ---- Ends
 
 void Client::end() {
-  if (ssl_ != nullptr) SSL_shutdown(ssl_.get());
+  if (ssl_ != nullptr) {
+    const WithoutPipeSignal guard;
+    SSL_shutdown(ssl_.get());
+  }
   ::shutdown(fd_, SHUT_WR);
 }
 

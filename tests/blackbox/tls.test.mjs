@@ -91,7 +91,7 @@ describe('over wss', { concurrency: 4 }, () => {
   });
 
   test('expiry closes here too', async () => {
-    const client = await Client.open(server, '/header', { token: await issuer.sign({ ttl: 1 }), ca });
+    const client = await Client.open(server, '/header', { token: await issuer.sign({ ttl: 2 }), ca });
     assert.deepEqual(await client.ending(5000), { code: 3000, reason: 'token_expired' });
   });
 
