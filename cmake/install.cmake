@@ -6,6 +6,7 @@ get_property(libraries GLOBAL PROPERTY SALLYPORT_INSTALLED_LIBRARIES)
 # Users get the library, not what only the command needs.
 list(FILTER libraries EXCLUDE REGEX "^sallyport_(config|main)")
 target_link_libraries(sallyport INTERFACE sallyport_server)
+target_compile_features(sallyport INTERFACE cxx_std_23)
 add_library(sallyport::sallyport ALIAS sallyport)
 
 install(DIRECTORY include/sallyport DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

@@ -15,7 +15,7 @@
 namespace sallyport::main {
 namespace {
 
-constexpr std::size_t kInputBytesMax = 64 * 1024;
+constexpr std::size_t kInputBytesMax = std::size_t{64} * 1024;
 
 std::string read_token() {
   std::string input(kInputBytesMax, '\0');

@@ -34,8 +34,8 @@ std::expected<boost::json::object, std::string> parse_claims(
     auto value = base::parse_json(std::string_view(text).substr(equals + 1));
     if (!value) {
       return std::unexpected("--claim " + name +
-                             ": what follows the = is not JSON; a string needs quotes: '" + name +
-                             "=\"text\"'");
+                             ": what follows the = is not JSON; a string needs quotes, as in "
+                             "--claim 'tenant=\"acme\"'");
     }
     if (!claims.emplace(name, std::move(*value)).second) {
       return std::unexpected("--claim " + name + " is given twice");

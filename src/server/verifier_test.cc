@@ -19,7 +19,11 @@ using namespace server::test;
 
 // A verifier answers by returning, once: its coroutine can neither be resumed again nor copied.
 static_assert(!std::is_copy_constructible_v<awaitable<Verdict>>);
+// Nothing that needs a verifier comes into being without one.
 static_assert(!std::is_default_constructible_v<Verifier>);
+static_assert(!std::is_default_constructible_v<Auth>);
+static_assert(!std::is_default_constructible_v<Route>);
+static_assert(!std::is_default_constructible_v<RouteOf<int>>);
 
 Verdict ada() { return Verdict::accept(Principal{.issuer = "test", .subject = "ada"}); }
 

@@ -12,3 +12,5 @@ cmake -G Ninja -S "$here/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$wor
   -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug "${@:3}" >/dev/null
 cmake --build "$work/consumer" >/dev/null
 "$work/consumer/consumer"
+# The command is installed where it is built.
+if [ -e "$build/sallyport" ]; then "$work/prefix/bin/sallyport" --help >/dev/null; fi
