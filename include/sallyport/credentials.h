@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,10 +22,22 @@ enum class CredentialKind : std::uint8_t {
 
 [[nodiscard]] std::string_view name(CredentialKind kind) noexcept;
 
-/// What a peer presents: untrusted and secret. The text is valid until the verifier has answered.
+/// A header field of the handshake, as it was sent; the name in lower case.
+struct PresentedField {
+  std::string_view name;
+  std::string_view value;
+};
+
+/// What a peer presents: untrusted and secret. Everything in it is valid until the verifier has answered.
 struct Presented {
   CredentialKind kind = CredentialKind::kNone;
+  /// The credential's text; of a certificate, its DER encoding.
   std::string_view token;
+  /// The TLS client certificate in DER, if the peer proved to have one, whatever the credential is: a token
+  /// may be bound to it (RFC 8705 section 3).
+  std::string_view certificate = {};
+  /// The header fields that the verifier has asked for (`VerifierBackend::wanted_fields`).
+  std::span<const PresentedField> fields = {};
 };
 
 /// The transports that a route accepts. Combine them with `|`; what is not listed is not a credential
@@ -61,6 +74,11 @@ class CredentialSet {
 inline const CredentialSet header{CredentialKind::kHeader};
 inline const CredentialSet subprotocol{CredentialKind::kSubprotocol};
 inline const CredentialSet first_message{CredentialKind::kFirstMessage};
+/// `?ticket=T` from `POST /.sallyport/ticket`: single use, 30 s, bound to path, origin and the credential it was
+/// issued for.
+inline const CredentialSet ticket{CredentialKind::kTicket};
+/// The TLS client certificate. Ambient: an Origin that is there is checked.
+inline const CredentialSet certificate{CredentialKind::kCertificate};
 
 /// The cookie of that name. Such a route checks Origin, which must then be present.
 [[nodiscard]] inline CredentialSet cookie(std::string name) {

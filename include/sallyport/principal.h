@@ -26,6 +26,9 @@ struct Principal {
   std::optional<WallTime> expires_at;  ///< `exp`; nothing: the credential does not end by itself
   /// When the authority really ends: `expires_at` plus the verifier's leeway. Nothing flows after it.
   std::optional<WallTime> valid_until;
+  /// How often the verifier is asked again while the connection lives; nothing: never. For credentials that
+  /// someone else can end, such as a session in a store.
+  std::optional<std::chrono::milliseconds> recheck_every;
 
   [[nodiscard]] bool has_scope(std::string_view scope) const noexcept;
   /// A claim whose value is a string; nothing if it is absent or of another type. Parses `claims`.

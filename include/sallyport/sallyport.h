@@ -13,3 +13,4 @@
 #include "sallyport/request.h"
 #include "sallyport/route.h"
 #include "sallyport/verifier.h"
+#include "sallyport/verifiers.h"

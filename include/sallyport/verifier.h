@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,7 +13,12 @@
 #include "sallyport/awaitable.h"
 #include "sallyport/credentials.h"
 #include "sallyport/failure.h"
+#include "sallyport/log.h"
 #include "sallyport/principal.h"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace sallyport {
 
@@ -57,10 +63,25 @@ class Verdict {
   bool not_mine_ = false;
 };
 
-/// What stands behind a `Verifier`. Immutable after construction and used by all workers at once.
+/// What an app lends to the verifiers that ask others.
+struct VerifierHost {
+  boost::asio::io_context& control;  ///< runs on the app's control thread: no worker waits for what happens there
+  LogSink log;
+};
+
+/// What stands behind a `Verifier`. Used by all workers at once; what it remembers, it guards itself.
 class VerifierBackend {
  public:
   virtual ~VerifierBackend() = default;
+  /// Before the first question, on the thread that runs the app. Whoever asks others begins here and must not
+  /// block. Called again, with the same host, for every route that uses the verifier.
+  virtual void start(const VerifierHost&) const {}
+  /// After the last question, when nothing runs on `control` any more: sockets and timers end here.
+  virtual void stop() const noexcept {}
+  /// False while nobody could be verified, because keys have never been fetched for example. Thread-safe.
+  [[nodiscard]] virtual bool ready() const noexcept { return true; }
+  /// Header fields of the handshake that it wants to see beside the credential, in lower case.
+  [[nodiscard]] virtual std::span<const std::string> wanted_fields() const noexcept { return {}; }
   /// Answers at once where it can; nothing means that `verify_later` must be asked. Must not block.
   [[nodiscard]] virtual std::optional<Verdict> verify_now(const Presented& presented,
                                                           WallTime now) const = 0;

@@ -47,6 +47,8 @@ class App::Impl {
     boost::asio::post(control, [this] { begin_drain(); });
   }
 
+  // Before what uses it, so that it ends after that: verifiers have sockets on it.
+  boost::asio::io_context control{1};
   server::Shared shared;
 
  private:
@@ -58,7 +60,13 @@ class App::Impl {
   void stop_workers();
   void wait_for_signals();
 
-  boost::asio::io_context control{1};
+  template <typename Visit>
+  void each_backend(Visit&& visit) {
+    for (const auto& route : shared.routes.ws_routes()) {
+      for (const auto& backend : route->spec.auth.verifier.backends()) visit(*backend);
+    }
+  }
+
   boost::asio::signal_set signals{control};
   boost::asio::steady_timer deadline{control};
   std::chrono::milliseconds drain{0};
@@ -142,6 +150,8 @@ int App::Impl::run(RunOptions options) {
     signals.add(SIGINT);
     wait_for_signals();
   }
+  const VerifierHost host{control, shared.options.log};
+  each_backend([&](const VerifierBackend& backend) { backend.start(host); });
   for (const auto& worker : shared.workers) worker->start();
   if (options.on_listening) {
     for (const io::Endpoint& endpoint : endpoints) {
@@ -155,6 +165,7 @@ int App::Impl::run(RunOptions options) {
   }
   // The workers stay: another thread may be publishing at this moment, which is then heard by nobody.
   for (const auto& worker : shared.workers) worker->join();
+  each_backend([](const VerifierBackend& backend) { backend.stop(); });
   return 0;
 }
 

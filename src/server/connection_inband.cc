@@ -67,7 +67,7 @@ void Connection::present(CredentialKind kind, base::Secret token) {
   // One already under way is left to the machine, which ends the connection.
   if (state_.phase() != auth::Phase::kReauthenticating) {
     verification_ = std::make_shared<Verification>(route_->spec.auth.verifier,
-                                                   auth::Credential{kind, std::move(token)});
+                                                   auth::Credential{.kind = kind, .token = std::move(token)});
   }
   apply(auth::CredentialsReceived{});
 }

@@ -64,7 +64,7 @@ std::optional<Failure> Handshake::inspect_plain(const RouteMatch& match) {
   if ((method != "GET" && method != "HEAD") || state_->head.has_body()) return Failure::kBadRequest;
   http_route_ = match.http;
   // A plain route has no credentials of its own; none may reach its handler by accident.
-  (void)auth::take_credential(state_->head, nullptr, CredentialSet{});
+  (void)auth::take_credential(state_->head, nullptr, {.accepted = CredentialSet{}});
   return std::nullopt;
 }
 
@@ -72,7 +72,8 @@ std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
   auto upgrade = http::validate_upgrade(state_->head);
   // Before any answer: whatever was refused, no credential stays in the head.
   auto credential = auth::take_credential(
-      state_->head, upgrade ? &upgrade->subprotocols : nullptr, route.spec.auth.from);
+      state_->head, upgrade ? &upgrade->subprotocols : nullptr,
+      {.accepted = route.spec.auth.from, .wanted_fields = route.wanted_fields});
   if (!upgrade) {
     detail_ = http::describe(upgrade.error());
     return http::wants_upgrade_required(upgrade.error()) ? Failure::kUpgradeRequired

@@ -91,6 +91,13 @@ void RouteTable::add_ws(std::string path, Route route, bool hub, const AppOption
     fault(ws.path, "insecure_anonymous next to another verifier: whoever fails the one would pass the other");
   }
   if (!ws.anonymous && ws.spec.auth.from.empty()) fault(ws.path, "accepts no credential");
+  for (const auto& backend : backends) {
+    for (const std::string& field : backend->wanted_fields()) {
+      if (std::find(ws.wanted_fields.begin(), ws.wanted_fields.end(), field) == ws.wanted_fields.end()) {
+        ws.wanted_fields.push_back(field);
+      }
+    }
+  }
   ws.policy = compile_policy(ws.spec, options, ws.anonymous);
   ws.origins = compile_origins(ws.path, ws.spec.origins, options);
   ws.addresses = compile_addresses(ws.path, ws.spec);

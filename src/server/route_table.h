@@ -30,6 +30,7 @@ struct WsRoute {
   http::AddressRules addresses;
   auth::Requirements requirements;
   std::vector<auth::ChannelPermit> permits;
+  std::vector<std::string> wanted_fields;  ///< what any of its verifiers wants to see of the header
   auth::CloseProfile close_profile = auth::CloseProfile::kIana;
   std::uint32_t index = 0;  ///< names the route's verifiers in caches
 

@@ -23,6 +23,21 @@ std::optional<Verdict> ask_now(const VerifierBackend& backend, const Presented& 
 
 }  // namespace
 
+Verification::Verification(const Verifier& verifier, auth::Credential credential)
+    : verifier_(verifier), credential_(std::move(credential)) {
+  for (const auto& [name, value] : credential_.fields) fields_.push_back({name, value.reveal()});
+}
+
+// A token that is bound to a certificate was accepted together with it, and only with it.
+base::Sha256 Verification::digest() const {
+  if (credential_.certificate == nullptr) return base::sha256(credential_.token.reveal());
+  const base::Sha256 token = base::sha256(credential_.token.reveal());
+  const base::Sha256 certificate = base::sha256(*credential_.certificate);
+  std::string both(reinterpret_cast<const char*>(token.data()), token.size());
+  both.append(reinterpret_cast<const char*>(certificate.data()), certificate.size());
+  return base::sha256(both);
+}
+
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                                          std::uint32_t generation) {
   const WallTime now = worker.now().wall;

@@ -3,6 +3,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/auth/credentials.h"
 #include "core/base/digest.h"
@@ -18,8 +19,7 @@ class Worker;
 /// coroutine then holds it.
 class Verification : public std::enable_shared_from_this<Verification> {
  public:
-  Verification(const Verifier& verifier, auth::Credential credential)
-      : verifier_(verifier), credential_(std::move(credential)) {}
+  Verification(const Verifier& verifier, auth::Credential credential);
 
   /// Asks the verifiers in order. An answer, or nothing if it comes later, through `Connection::verified`.
   [[nodiscard]] std::optional<Verdict> run(Worker& worker, Connection& connection,
@@ -29,19 +29,25 @@ class Verification : public std::enable_shared_from_this<Verification> {
   [[nodiscard]] CredentialKind kind() const noexcept { return credential_.kind; }
   /// Under which an acceptance is kept.
   [[nodiscard]] const VerificationCache::Key& cache_key(std::uint32_t route) {
-    if (!cache_key_) cache_key_ = {base::sha256(credential_.token.reveal()), route};
+    if (!cache_key_) cache_key_ = {digest(), route};
     return *cache_key_;
   }
   [[nodiscard]] bool cacheable() const noexcept { return cacheable_; }
 
  private:
   [[nodiscard]] Presented presented() const noexcept {
-    return {credential_.kind, credential_.token.reveal()};
+    return {.kind = credential_.kind,
+            .token = credential_.token.reveal(),
+            .certificate = credential_.certificate != nullptr ? std::string_view(*credential_.certificate)
+                                                              : std::string_view(),
+            .fields = fields_};
   }
+  [[nodiscard]] base::Sha256 digest() const;
   awaitable<Verdict> ask_from(std::size_t index, WallTime now);
 
   const Verifier& verifier_;
   auth::Credential credential_;
+  std::vector<PresentedField> fields_;  // views into `credential_`
   boost::asio::cancellation_signal cancel_;
   std::optional<VerificationCache::Key> cache_key_;
   bool cacheable_ = false;

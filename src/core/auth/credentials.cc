@@ -51,15 +51,21 @@ std::string_view bearer_token(std::string_view authorization) {
 
 class Taker {
  public:
-  Taker(http::Head& head, http::SubprotocolOffer* offer, const CredentialSet& accepted)
-      : head_(head), offer_(offer), accepted_(accepted) {}
+  Taker(http::Head& head, http::SubprotocolOffer* offer, const CredentialQuestion& question)
+      : head_(head), offer_(offer), accepted_(question.accepted), question_(question) {}
 
   std::expected<std::optional<Credential>, Failure> take() {
+    auto wanted = wanted_fields();
     from_header();
     from_subprotocol();
     from_cookie();
     from_query();
+    from_certificate();
     if (refused_) return std::unexpected(*refused_);
+    if (found_) {
+      found_->fields = std::move(wanted);
+      found_->certificate = question_.certificate;
+    }
     return std::move(found_);
   }
 
@@ -69,6 +75,26 @@ class Taker {
     found_ = Credential{kind, std::move(token)};
   }
   void refuse() { refused_ = Failure::kBadRequest; }
+
+  // Before anything is erased. A field that comes twice is joined as RFC 9110 section 5.3 has it.
+  std::vector<std::pair<std::string, base::Secret>> wanted_fields() {
+    std::vector<std::pair<std::string, base::Secret>> fields;
+    for (const std::string& name : question_.wanted_fields) {
+      std::string joined;
+      for (const std::string_view value : head_.find_all(name)) {
+        if (!joined.empty()) joined += name == "cookie" ? "; " : ", ";
+        joined += value;
+      }
+      if (!joined.empty()) fields.emplace_back(name, base::Secret(joined));
+      base::wipe(joined.data(), joined.size());
+    }
+    return fields;
+  }
+
+  void from_certificate() {
+    if (!accepted_.contains(CredentialKind::kCertificate) || question_.certificate == nullptr) return;
+    found(CredentialKind::kCertificate, base::Secret(*question_.certificate));
+  }
 
   void from_header() {
     const auto values = head_.find_all("authorization");
@@ -117,6 +143,15 @@ class Taker {
       }
       head_.erase_query_parameter(accepted_.query_name());
     }
+    if (accepted_.contains(CredentialKind::kTicket)) {
+      auto value = http::find_query_parameter(head_.query().value_or(""), "ticket");
+      if (!value) {
+        refuse();
+      } else if (*value) {
+        found(CredentialKind::kTicket, base::Secret(**value));
+        base::wipe((*value)->data(), (*value)->size());
+      }
+    }
     for (const std::string_view parameter : kQueryCredentials) {
       head_.erase_query_parameter(parameter);
     }
@@ -125,6 +160,7 @@ class Taker {
   http::Head& head_;
   http::SubprotocolOffer* offer_;
   const CredentialSet& accepted_;
+  const CredentialQuestion& question_;
   std::optional<Credential> found_;
   std::optional<Failure> refused_;
 };
@@ -137,8 +173,8 @@ bool ambient(CredentialKind kind) noexcept {
 
 std::expected<std::optional<Credential>, Failure> take_credential(http::Head& head,
                                                                   http::SubprotocolOffer* offer,
-                                                                  const CredentialSet& accepted) {
-  return Taker(head, offer, accepted).take();
+                                                                  const CredentialQuestion& question) {
+  return Taker(head, offer, question).take();
 }
 
 }  // namespace sallyport::auth

@@ -53,7 +53,7 @@ Taken take(const CredentialSet& accepted, std::string_view target, std::string_v
     }
   }
   http::SubprotocolOffer offer = http::split_subprotocols(items);
-  Taken taken{.result = take_credential(head, &offer, accepted), .text = std::string(head.text())};
+  Taken taken{.result = take_credential(head, &offer, {.accepted = accepted}), .text = std::string(head.text())};
   taken.offer_holds_one = !offer.credential || offer.credential->has_value();
   taken.offered = offer.applications;
   // What is left is a whole head: nothing was cut through.
@@ -173,7 +173,7 @@ TEST(Credentials, RefusesAParameterThatCannotBeDecoded) {
   for (const char* const value : {"SECRET%zz", "SECRET%", "SECRET%00", "SECRET%ff"}) {
     http::Head head = http::head_of(http::request("/chat?token=" + std::string(value)));
     if (head.method().empty()) continue;  // refused even earlier
-    const auto result = take_credential(head, nullptr, insecure_query("token"));
+    const auto result = take_credential(head, nullptr, {.accepted = insecure_query("token")});
     ASSERT_FALSE(result.has_value()) << value;
     EXPECT_EQ(result.error(), Failure::kBadRequest);
     EXPECT_EQ(head.text().find("SECRET"), std::string_view::npos) << value;
@@ -282,7 +282,7 @@ TEST(Credentials, ErasesTheQuerysUsualCredentialsInEverySpelling) {
 TEST(Credentials, WorksWithoutAnOffer) {
   http::Head head =
       http::head_of(http::request("/", replaced("Sec-WebSocket-Protocol: chat, bearer.$T\r\n")));
-  const auto result = take_credential(head, nullptr, subprotocol);
+  const auto result = take_credential(head, nullptr, {.accepted = subprotocol});
   ASSERT_TRUE(result.has_value());
   EXPECT_FALSE(result->has_value());
   EXPECT_EQ(head.text(), http::request("/", "Sec-WebSocket-Protocol: chat\r\n"));
