@@ -51,6 +51,7 @@ Connection::Connection(Worker& worker, int fd, const http::IpAddress& address)
 Connection::~Connection() {
   if (handshake_ != nullptr) handshake_->cancel();
   if (verification_ != nullptr) verification_->cancel();
+  if (recheck_ != nullptr && recheck_->running != nullptr) recheck_->running->cancel();
   worker_.loop().timers().disarm(*this);
 }
 
@@ -243,6 +244,7 @@ void Connection::drop() {
   if (dropped()) return;
   if (handshake_ != nullptr) handshake_->cancel();
   if (verification_ != nullptr) verification_->cancel();
+  if (recheck_ != nullptr && recheck_->running != nullptr) recheck_->running->cancel();
   worker_.hub().leave_all(*this);
   worker_.loop().poller().remove(stream_.descriptor());
   stream_.close();

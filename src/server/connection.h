@@ -27,6 +27,7 @@ namespace sallyport::server {
 class Handshake;
 class Verification;
 class Worker;
+struct Recheck;
 struct WsRoute;
 
 /// One socket from accept to close. It moves bytes, turns them into events for the state machine and executes
@@ -49,6 +50,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void resume();
   /// The answer of a verification, at once or later; of an old generation it is dropped by the machine.
   void verified(std::uint32_t generation, const Verdict& verdict);
+  /// The answer of a re-check; of an old one it is dropped.
+  void rechecked(std::uint32_t generation, const Verdict& verdict);
   /// Makes room for others: says why if that is possible at once, and is gone.
   void evict(Failure failure);
   /// Goes on with what was held while reads paused; to be called when an answer came outside of reading.
@@ -112,6 +115,9 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void reject_over_http(Failure failure);
   void accept_upgrade();
   void start_verify();
+  void start_recheck();
+  void refused(const Verdict& verdict);
+  [[nodiscard]] auth::PrincipalRef keep(auth::PrincipalRef who) const;
   void register_opened();
   void run_open();
   void run_close(std::optional<Failure> failure);
@@ -149,6 +155,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   Outbox outbox_;
   std::shared_ptr<Handshake> handshake_;        // until authenticated or dropped
   std::shared_ptr<Verification> verification_;  // while one runs
+  std::unique_ptr<Recheck> recheck_;            // where the verifier is asked again from time to time
   std::unique_ptr<RequestState> context_;       // what of the request is still needed
   std::vector<Subscription> subscriptions_;
   std::unique_ptr<std::string> held_;           // read from the peer, not processed while reads pause

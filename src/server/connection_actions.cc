@@ -56,6 +56,7 @@ void Connection::execute(const auth::Action& action) {
     case kCancelVerify:
       if (verification_ != nullptr) verification_->cancel();
       return;
+    case kStartRecheck: return start_recheck();
     case kPauseReads: reads_paused_ = true; return;
     case kResumeReads:
       reads_paused_ = false;
@@ -195,19 +196,25 @@ void Connection::start_verify() {
   }
   if (handshake_ != nullptr && handshake_->credential()) {
     verification_ = std::make_shared<Verification>(
-        route_->spec.auth.verifier, std::move(*std::exchange(handshake_->credential(), {})));
+        route_->spec.auth.verifier, std::make_shared<const auth::Credential>(
+                                        std::move(*std::exchange(handshake_->credential(), {}))));
   }
   SALLYPORT_ASSERT(verification_ != nullptr);
-  const auto cached =
-      worker_.cache().find(verification_->cache_key(route_->index), worker_.now().wall);
-  if (cached != nullptr) return verified(generation, Verdict::accept(cached));
+  const VerificationCache::Key& key = verification_->cache_key(route_->index);
+  if (const auto cached = worker_.cache().find(key, worker_.now().wall)) {
+    return verified(generation, Verdict::accept(cached));
+  }
+  if (const auto failure = worker_.refusals().find(key, worker_.now().mono)) {
+    return verified(generation, Verdict::refuse(*failure, "refused a moment ago"));
+  }
   if (!worker_.shared().admission.may_verify(address_, worker_.now().mono)) {
     return verified(generation, Verdict::refuse(Failure::kTooManyRequests,
                                                 "too many refused credentials from this address"));
   }
   worker_.verify_in_budget(*this, [generation](Connection& self) {
     if (self.verification_ == nullptr || self.state_.generation() != generation) return;
-    const auto verdict = self.verification_->run(self.worker_, self, generation);
+    const auto verdict =
+        self.verification_->run(self.worker_, self, generation, &Connection::verified);
     if (!verdict) return;
     self.verified(generation, *verdict);
   });
@@ -218,34 +225,83 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
     return execute(auth::Action{auth::ActionKind::kCountStale});
   }
   if (!verdict.accepted() || verdict.principal()->subject.empty()) {
-    const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
-    if (auth::row(failure).status == 401) {
-      worker_.shared().admission.failed(address_, worker_.now().mono);
-    }
-    if (handshake_ != nullptr) handshake_->set_detail(verdict.detail());
-    if (state_.authenticated()) {
-      Event(worker_.shared().options.log, LogLevel::kInfo, "ws.refresh_refused")
-          .with("connection", text_of(id_))
-          .with("reason", auth::row(failure).name)
-          .with("detail", verdict.detail());
-    }
-    apply(auth::VerifyFailed{generation, failure});
+    refused(verdict);
+    apply(auth::VerifyFailed{generation,
+                             verdict.accepted() ? Failure::kInvalidToken : verdict.failure()});
   } else {
-    auth::PrincipalRef who = verdict.principal();
-    if (route_->drops_claims && !who->claims.empty()) {
-      auto lean = std::make_shared<Principal>(*who);
-      lean->claims = {};
-      who = std::move(lean);
-    }
+    const auth::PrincipalRef who = keep(verdict.principal());
     if (verification_ != nullptr && verification_->cacheable()) {
       worker_.cache().insert(verification_->cache_key(route_->index), who);
     }
     apply(auth::Verified{.generation = generation, .principal = who, .denied = denied(*who)});
+    if (state_.authenticated() && verification_ != nullptr) {
+      recheck_ = principal().recheck_every
+                     ? std::make_unique<Recheck>(Recheck{verification_->credential()})
+                     : nullptr;
+    }
   }
   if (verification_ != nullptr && state_.phase() != auth::Phase::kReauthenticating) {
     worker_.keep_until_turn_ends(std::exchange(verification_, nullptr));
   }
   process_held();
+}
+
+// Counts, remembers and tells a refusal; what follows from it is the machine's.
+void Connection::refused(const Verdict& verdict) {
+  const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
+  if (auth::row(failure).status == 401) {
+    worker_.shared().admission.failed(address_, worker_.now().mono);
+    // One that is not valid yet may be so in a moment.
+    if (verification_ != nullptr && failure != Failure::kTokenNotYetValid) {
+      worker_.refusals().insert(verification_->cache_key(route_->index), failure, worker_.now().mono);
+    }
+  }
+  if (handshake_ != nullptr) handshake_->set_detail(verdict.detail());
+  if (!state_.authenticated()) return;
+  Event(worker_.shared().options.log, LogLevel::kInfo, "ws.refresh_refused")
+      .with("connection", text_of(id_))
+      .with("reason", auth::row(failure).name)
+      .with("detail", verdict.detail());
+}
+
+// Claims that nobody will ask for are not carried along for hours.
+auth::PrincipalRef Connection::keep(auth::PrincipalRef who) const {
+  if (!route_->drops_claims || who->claims.empty()) return who;
+  auto lean = std::make_shared<Principal>(*who);
+  lean->claims = {};
+  return lean;
+}
+
+// ---- Asking again
+
+void Connection::start_recheck() {
+  if (recheck_ == nullptr) return;
+  const std::uint32_t generation = state_.recheck_generation();
+  if (recheck_->running != nullptr) {
+    recheck_->running->cancel();
+    worker_.keep_until_turn_ends(std::move(recheck_->running));
+  }
+  recheck_->running = std::make_shared<Verification>(route_->spec.auth.verifier, recheck_->credential);
+  const auto verdict =
+      recheck_->running->run(worker_, *this, generation, &Connection::rechecked);
+  if (verdict) rechecked(generation, *verdict);
+}
+
+void Connection::rechecked(std::uint32_t generation, const Verdict& verdict) {
+  if (!state_.authenticated() || generation != state_.recheck_generation()) {
+    return execute(auth::Action{auth::ActionKind::kCountStale});
+  }
+  if (recheck_ != nullptr) worker_.keep_until_turn_ends(std::exchange(recheck_->running, nullptr));
+  if (verdict.accepted() && !verdict.principal()->subject.empty()) {
+    const auth::PrincipalRef who = keep(verdict.principal());
+    return apply(auth::Rechecked{.generation = generation, .principal = who, .denied = denied(*who)});
+  }
+  const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
+  Event(worker_.shared().options.log, LogLevel::kInfo, "ws.recheck_refused")
+      .with("connection", text_of(id_))
+      .with("reason", auth::row(failure).name)
+      .with("detail", verdict.detail());
+  apply(auth::Rechecked{.generation = generation, .failure = failure});
 }
 
 std::optional<Failure> Connection::denied(const Principal& who) {

@@ -66,8 +66,9 @@ void Connection::take_first_message(ws::Opcode opcode, std::string_view payload)
 void Connection::present(CredentialKind kind, base::Secret token) {
   // One already under way is left to the machine, which ends the connection.
   if (state_.phase() != auth::Phase::kReauthenticating) {
-    verification_ = std::make_shared<Verification>(route_->spec.auth.verifier,
-                                                   auth::Credential{.kind = kind, .token = std::move(token)});
+    verification_ = std::make_shared<Verification>(
+        route_->spec.auth.verifier, std::make_shared<const auth::Credential>(
+                                        auth::Credential{.kind = kind, .token = std::move(token)}));
   }
   apply(auth::CredentialsReceived{});
 }

@@ -23,32 +23,39 @@ std::optional<Verdict> ask_now(const VerifierBackend& backend, const Presented& 
 
 }  // namespace
 
-Verification::Verification(const Verifier& verifier, auth::Credential credential)
+Verification::Verification(const Verifier& verifier, CredentialRef credential)
     : verifier_(verifier), credential_(std::move(credential)) {
-  for (const auto& [name, value] : credential_.fields) fields_.push_back({name, value.reveal()});
+  for (const auto& [name, value] : credential_->fields) fields_.push_back({name, value.reveal()});
 }
 
 // A token that is bound to a certificate was accepted together with it, and only with it.
 base::Sha256 Verification::digest() const {
-  if (credential_.certificate == nullptr) return base::sha256(credential_.token.reveal());
-  const base::Sha256 token = base::sha256(credential_.token.reveal());
-  const base::Sha256 certificate = base::sha256(*credential_.certificate);
+  if (credential_->certificate == nullptr) return base::sha256(credential_->token.reveal());
+  const base::Sha256 token = base::sha256(credential_->token.reveal());
+  const base::Sha256 certificate = base::sha256(*credential_->certificate);
   std::string both(reinterpret_cast<const char*>(token.data()), token.size());
   both.append(reinterpret_cast<const char*>(certificate.data()), certificate.size());
   return base::sha256(both);
 }
 
+// Takes what the verifier at `index` says. True if that settles it; otherwise the next one is asked. One that
+// could not be asked may have been the one, so its "unavailable" stays the answer unless a later one accepts.
+bool Verification::settle(Verdict verdict, std::size_t index) {
+  const bool unavailable = !verdict.accepted() && verdict.failure() == Failure::kUnavailable;
+  const bool settled = !unavailable && !verdict.is_not_mine();
+  if (settled) cacheable_ = verifier_.backends()[index]->cacheable();
+  if (settled || !answer_ || answer_->failure() != Failure::kUnavailable) answer_ = std::move(verdict);
+  return settled;
+}
+
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
-                                         std::uint32_t generation) {
+                                         std::uint32_t generation, Report report) {
   const WallTime now = worker.now().wall;
-  std::optional<Verdict> last;
   const auto& backends = verifier_.backends();
   for (std::size_t i = 0; i < backends.size(); ++i) {
     std::optional<Verdict> verdict = ask_now(*backends[i], presented(), now);
     if (verdict) {
-      cacheable_ = backends[i]->cacheable();
-      if (!verdict->is_not_mine()) return verdict;
-      last = std::move(verdict);
+      if (settle(std::move(*verdict), i)) return answer_;
       continue;
     }
     auto result = std::make_shared<std::optional<Verdict>>();
@@ -56,12 +63,12 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
         worker.loop().context(),
         [](std::shared_ptr<Verification> self, std::size_t index, WallTime started,
            std::shared_ptr<std::optional<Verdict>> out) -> awaitable<void> {
-          *out = co_await self->ask_from(index, started);
+          *out = co_await self->ask_from(index, started, true);
         }(shared_from_this(), i, now, result),
         boost::asio::bind_cancellation_slot(
             cancel_.slot(),
             [self = shared_from_this(), &worker, slot = connection.slot(),
-             place = connection.slot_generation(), generation,
+             place = connection.slot_generation(), generation, report,
              result](const std::exception_ptr& error) {
               worker.loop().turn([&] {
                 Connection* const target = worker.find(slot, place);
@@ -69,26 +76,24 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                 if (error || !*result) {
                   *result = Verdict::refuse(Failure::kInternal, kThrew);
                 }
-                target->verified(generation, **result);
+                (target->*report)(generation, **result);
               });
             }));
     return std::nullopt;
   }
-  return last;
+  return answer_;
 }
 
-awaitable<Verdict> Verification::ask_from(std::size_t index, WallTime now) {
+// `first_asked`: the one at `index` has been asked already and answers later.
+awaitable<Verdict> Verification::ask_from(std::size_t index, WallTime now, bool first_asked) {
   const auto& backends = verifier_.backends();
-  Verdict last = Verdict::not_mine();
   for (std::size_t i = index; i < backends.size(); ++i) {
     std::optional<Verdict> verdict;
-    if (i != index) verdict = backends[i]->verify_now(presented(), now);
+    if (i != index || !first_asked) verdict = ask_now(*backends[i], presented(), now);
     if (!verdict) verdict = co_await backends[i]->verify_later(presented());
-    cacheable_ = backends[i]->cacheable();
-    if (!verdict->is_not_mine()) co_return std::move(*verdict);
-    last = std::move(*verdict);
+    if (settle(std::move(*verdict), i)) break;
   }
-  co_return last;
+  co_return *answer_;
 }
 
 }  // namespace sallyport::server

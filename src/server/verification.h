@@ -15,18 +15,25 @@ namespace sallyport::server {
 class Connection;
 class Worker;
 
-/// One credential on its way through a route's verifiers. It may outlive its connection by a moment: its
+/// One credential on its way, once, through a route's verifiers. It may outlive its connection by a moment: its
 /// coroutine then holds it.
 class Verification : public std::enable_shared_from_this<Verification> {
  public:
-  Verification(const Verifier& verifier, auth::Credential credential);
+  using CredentialRef = std::shared_ptr<const auth::Credential>;
 
-  /// Asks the verifiers in order. An answer, or nothing if it comes later, through `Connection::verified`.
+  Verification(const Verifier& verifier, CredentialRef credential);
+
+  /// Takes an answer that came later, with the generation under which it was asked for.
+  using Report = void (Connection::*)(std::uint32_t generation, const Verdict& verdict);
+  /// Asks the verifiers in order. An answer, or nothing if it comes later, through `report`.
   [[nodiscard]] std::optional<Verdict> run(Worker& worker, Connection& connection,
-                                           std::uint32_t generation);
+                                           std::uint32_t generation, Report report);
+  /// The same for a coroutine of the worker's.
+  [[nodiscard]] awaitable<Verdict> ask(WallTime now) { return ask_from(0, now, false); }
   void cancel() { cancel_.emit(boost::asio::cancellation_type::terminal); }
 
-  [[nodiscard]] CredentialKind kind() const noexcept { return credential_.kind; }
+  [[nodiscard]] CredentialKind kind() const noexcept { return credential_->kind; }
+  [[nodiscard]] const CredentialRef& credential() const noexcept { return credential_; }
   /// Under which an acceptance is kept.
   [[nodiscard]] const VerificationCache::Key& cache_key(std::uint32_t route) {
     if (!cache_key_) cache_key_ = {digest(), route};
@@ -36,21 +43,29 @@ class Verification : public std::enable_shared_from_this<Verification> {
 
  private:
   [[nodiscard]] Presented presented() const noexcept {
-    return {.kind = credential_.kind,
-            .token = credential_.token.reveal(),
-            .certificate = credential_.certificate != nullptr ? std::string_view(*credential_.certificate)
-                                                              : std::string_view(),
+    return {.kind = credential_->kind,
+            .token = credential_->token.reveal(),
+            .certificate = credential_->certificate != nullptr ? std::string_view(*credential_->certificate)
+                                                               : std::string_view(),
             .fields = fields_};
   }
   [[nodiscard]] base::Sha256 digest() const;
-  awaitable<Verdict> ask_from(std::size_t index, WallTime now);
+  [[nodiscard]] bool settle(Verdict verdict, std::size_t index);
+  awaitable<Verdict> ask_from(std::size_t index, WallTime now, bool first_asked);
 
   const Verifier& verifier_;
-  auth::Credential credential_;
+  CredentialRef credential_;
   std::vector<PresentedField> fields_;  // views into `credential_`
   boost::asio::cancellation_signal cancel_;
+  std::optional<Verdict> answer_;       // so far
   std::optional<VerificationCache::Key> cache_key_;
   bool cacheable_ = false;
+};
+
+/// The credential that a live connection is asked about again, and the question while it is under way.
+struct Recheck {
+  Verification::CredentialRef credential;
+  std::shared_ptr<Verification> running = {};
 };
 
 }  // namespace sallyport::server

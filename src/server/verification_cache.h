@@ -25,6 +25,13 @@ class VerificationCache {
     std::uint32_t route;  ///< whose verifiers said yes: another route's may not
     friend bool operator==(const Key&, const Key&) = default;
   };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+      std::size_t value = 0;
+      std::memcpy(&value, key.digest.data(), sizeof value);
+      return value ^ key.route;
+    }
+  };
 
   /// Nothing unless it was accepted before and its authority has not ended at `now`.
   [[nodiscard]] auth::PrincipalRef find(const Key& key, base::WallTime now);
@@ -39,11 +46,7 @@ class VerificationCache {
   };
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(const Key& key) const noexcept {
-      std::size_t value = 0;
-      std::memcpy(&value, key.digest.data(), sizeof value);
-      return value ^ key.route;
-    }
+    std::size_t operator()(const Key& key) const noexcept { return KeyHash()(key); }
     std::size_t operator()(const Entry& entry) const noexcept { return (*this)(entry.key); }
   };
   struct Equal {

@@ -18,6 +18,7 @@
 #include "server/connection.h"
 #include "server/hub.h"
 #include "server/pending_pool.h"
+#include "server/refusal_cache.h"
 #include "server/shared.h"
 #include "server/verification_cache.h"
 
@@ -67,6 +68,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] io::Loop& loop() noexcept { return loop_; }
   [[nodiscard]] Hub& hub() noexcept { return hub_; }
   [[nodiscard]] VerificationCache& cache() noexcept { return cache_; }
+  [[nodiscard]] RefusalCache& refusals() noexcept { return refusals_; }
   [[nodiscard]] base::Now now() const noexcept { return loop_.now(); }
   [[nodiscard]] std::span<char> receive_buffer() noexcept { return receive_; }
   [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
@@ -136,6 +138,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   PendingPool pending_;
   Hub hub_;
   VerificationCache cache_;
+  RefusalCache refusals_;
   std::vector<char> receive_;
   std::string cork_;
   Connection* corked_ = nullptr;

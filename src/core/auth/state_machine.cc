@@ -15,6 +15,9 @@ namespace {
 
 constexpr Milliseconds kRefreshWindow{60'000};
 
+// Whatever a verifier says, it is not asked about one connection more often.
+constexpr Milliseconds kRecheckMin{100};
+
 MonoTime after(MonoTime start, Milliseconds delay) {
   return delay == Policy::kUnlimited || start > kNever - delay ? kNever : start + delay;
 }
@@ -55,7 +58,7 @@ std::optional<Deadline> State::passed(MonoTime now) const noexcept {
   static constexpr std::array kOrder{
       Deadline::kClose,  Deadline::kExpiry, Deadline::kSession,    Deadline::kPong,
       Deadline::kDrain,  Deadline::kAuth,   Deadline::kVerify,     Deadline::kHandshake,
-      Deadline::kRefresh, Deadline::kPing,  Deadline::kMiddleware};
+      Deadline::kRefresh, Deadline::kRecheck, Deadline::kPing,     Deadline::kMiddleware};
   static_assert(kOrder.size() == kDeadlines);
   for (const Deadline which : kOrder) {
     if (deadline(which) <= now) return which;
@@ -204,9 +207,45 @@ class Step {
     end(failure);
   }
 
+  // Whoever accepted the credential was asked again. It may end the connection, or say how long it holds now; it
+  // says nothing about a refresh that is under way beside it.
   void on(const Rechecked& e) {
     if (!s_.authenticated()) return unlisted();
-    if (!e.active) end(Failure::kTokenRevoked);
+    if (e.generation != s_.recheck_generation_) return stale();
+    if (e.principal == nullptr) return recheck_failed(e.failure);
+    if (e.revoked) return end(Failure::kTokenRevoked);
+    if (authority_end_of(*e.principal) <= now_.wall) return end(Failure::kTokenExpired);
+    if (e.principal->issuer != s_.principal_->issuer || e.principal->subject != s_.principal_->subject) {
+      return end(Failure::kSubjectChanged);
+    }
+    if (e.denied) return end(*e.denied);
+    const bool changed = e.principal != s_.principal_;
+    hold(e.principal);
+    if (!changed) return;
+    actions_.add(ActionKind::kReplacePrincipal);
+    actions_.add(ActionKind::kRecheckSubscriptions);
+  }
+
+  void recheck_failed(Failure failure) {
+    switch (failure) {
+      case Failure::kUnavailable: return;  // the old deadline stands, and it is asked again
+      case Failure::kTokenExpired:
+      case Failure::kForbidden:
+      case Failure::kInsufficientScope:
+      case Failure::kInternal: return end(failure);
+      default: return end(Failure::kTokenRevoked);
+    }
+  }
+
+  // An answer that never comes is asked for again: a re-check is the one step that no deadline ends.
+  void recheck() {
+    ++s_.recheck_generation_;
+    arm(Deadline::kRecheck, after(now_.mono, std::max(recheck_interval(), policy_.verify_timeout)));
+    actions_.add(ActionKind::kStartRecheck);
+  }
+
+  [[nodiscard]] Milliseconds recheck_interval() const {
+    return std::max(*s_.principal_->recheck_every, kRecheckMin);
   }
 
   // ---- Messages, both ways
@@ -249,6 +288,7 @@ class Step {
       case Deadline::kRefresh:
         clear(Deadline::kRefresh);
         return actions_.add(ActionKind::kSendExpiring);
+      case Deadline::kRecheck: return recheck();
       case Deadline::kPing: return ping();
       case Deadline::kPong: return pong_missing();
       case Deadline::kDrain: return end(Failure::kDraining);
@@ -281,6 +321,10 @@ class Step {
     // Only ever earlier: a clock that is set back does not lengthen a life.
     arm(Deadline::kExpiry,
         std::min(s_.deadline(Deadline::kExpiry), on_monotonic(s_.authority_end_, now_)));
+    const MonoTime warning = s_.deadline(Deadline::kRefresh);
+    if (warning == kNever) return;  // there is none, or it has been sent
+    arm(Deadline::kRefresh,
+        std::min(warning, on_monotonic(warning_time(*s_.principal_, policy_.refresh_lead, now_.wall), now_)));
   }
 
   // ---- Ends
@@ -361,9 +405,16 @@ class Step {
   }
 
   void adopt(const PrincipalRef& principal) {
+    clear(Deadline::kVerify);
+    ++s_.recheck_generation_;  // what is asked about the credential before it no longer matters
+    hold(principal);
+  }
+
+  void hold(const PrincipalRef& principal) {
     s_.principal_ = principal;
     s_.authority_end_ = authority_end_of(*principal);
-    clear(Deadline::kVerify);
+    arm(Deadline::kRecheck,
+        principal->recheck_every ? after(now_.mono, recheck_interval()) : kNever);
     arm(Deadline::kExpiry, on_monotonic(s_.authority_end_, now_));
     arm(Deadline::kRefresh,
         on_monotonic(warning_time(*principal, policy_.refresh_lead, now_.wall), now_));

@@ -46,9 +46,10 @@ enum class Deadline : std::uint8_t {
   kPing,        ///< when to ask whether the peer is there
   kPong,        ///< when it counts as gone
   kDrain,       ///< this connection's share of the drain window
+  kRecheck,     ///< when the verifier is asked again, `Principal::recheck_every`
 };
 inline constexpr std::size_t kStepDeadlines = 5;
-inline constexpr std::size_t kDeadlines = 11;
+inline constexpr std::size_t kDeadlines = 12;
 
 /// The part of a route that the machine needs. `kUnlimited` switches a limit off; zero means at once. Of
 /// `max_session` and `ping_interval` one must be finite, or a credential without an end is waited on for ever.
@@ -94,7 +95,11 @@ struct Revoked {
   Failure reason = Failure::kTokenRevoked;
 };
 struct Rechecked {  ///< a verifier was asked again about a live connection
-  bool active;
+  std::uint32_t generation;                  ///< `State::recheck_generation` when it was asked
+  PrincipalRef principal = {};               ///< what holds now; null: `failure` says why nothing does
+  Failure failure = Failure::kTokenRevoked;  ///< kUnavailable: the verifier could not be asked
+  bool revoked = false;                      ///< as in `Verified`
+  std::optional<Failure> denied = {};        ///< likewise
 };
 struct Violation {  ///< framing, limits, misuse of the in-band protocol
   Failure failure;
@@ -125,6 +130,7 @@ enum class ActionKind : std::uint8_t {
   kAcceptUpgrade,   ///< send the 101
   kStartVerify,     ///< hand the credential to the verifiers under `State::generation`
   kCancelVerify,    ///< its answer no longer matters
+  kStartRecheck,    ///< ask the verifier again, under `State::recheck_generation`
   kPauseReads,
   kResumeReads,
   kRegister,        ///< enter the indexes: live from here
@@ -185,6 +191,8 @@ class State {
 
   [[nodiscard]] Phase phase() const noexcept { return phase_; }
   [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
+  /// Re-checks have their own, since one may be under way beside a refresh.
+  [[nodiscard]] std::uint32_t recheck_generation() const noexcept { return recheck_generation_; }
   [[nodiscard]] const PrincipalRef& principal() const noexcept { return principal_; }
   [[nodiscard]] bool upgraded() const noexcept { return upgraded_; }
   [[nodiscard]] bool opened() const noexcept { return opened_; }
@@ -220,6 +228,7 @@ class State {
   base::MonoTime refresh_window_{};
   PrincipalRef principal_;
   std::uint32_t generation_ = 0;
+  std::uint32_t recheck_generation_ = 0;
   std::uint16_t refreshes_ = 0;
   Deadline step_ = Deadline::kHandshake;
   Phase phase_ = Phase::kUpgrading;

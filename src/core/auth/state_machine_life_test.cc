@@ -176,7 +176,7 @@ TEST(StateMachine, WaitsForThePeersCloseForItsTimeAndNoLonger) {
 
 TEST(StateMachine, CallsOnCloseOnceWhateverEndsItAndWhateverFollows) {
   const std::vector<Event> ends{Revoked{},
-                                Rechecked{false},
+                                Rechecked{.generation = 1},
                                 Violation{Failure::kPolicy},
                                 CloseRequested{},
                                 PeerClosed{},

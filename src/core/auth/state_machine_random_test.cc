@@ -88,6 +88,7 @@ class Sequence {
       who.expires_at = d_.now.wall + std::chrono::seconds(below(900)) - 20s;
       if (!chance(8)) who.valid_until = *who.expires_at + kLeeway;
     }
+    if (chance(3)) who.recheck_every = std::chrono::milliseconds(below(60'000));
     return std::make_shared<const Principal>(std::move(who));
   }
 
@@ -99,6 +100,15 @@ class Sequence {
     return chance(6) ? d_.state.generation() + 2 - below(4) : d_.state.generation();
   }
 
+  Event random_recheck() {
+    const std::uint32_t generation = d_.state.recheck_generation() + (chance(6) ? 1 : 0);
+    if (chance(6)) return Rechecked{.generation = generation, .failure = random_failure()};
+    return Rechecked{.generation = generation,
+                     .principal = random_person(),
+                     .revoked = chance(20),
+                     .denied = chance(20) ? std::optional(random_failure()) : std::nullopt};
+  }
+
   // Events that lead on are likelier than those that end, so that sequences get somewhere.
   Event random_event() {
     switch (below(150)) {
@@ -107,7 +117,7 @@ class Sequence {
       case 1:
         return Revoked{chance(2) ? Failure::kTokenRevoked : Failure::kLoggedOut};
       case 2:
-        return Rechecked{!chance(8)};
+        return random_recheck();
       case 3:
         return Violation{random_failure()};
       case 4:
@@ -209,7 +219,27 @@ class Sequence {
     check_state(before, actions, was_unlisted);
   }
 
+  // What a verifier says in an event that may give authority.
+  struct Grant {
+    PrincipalRef principal;
+    bool revoked = false;
+    std::optional<Failure> denied = {};
+  };
+  static Grant grant_of(const Event& event) {
+    if (const auto* verified = std::get_if<Verified>(&event)) {
+      return {verified->principal, verified->revoked, verified->denied};
+    }
+    const auto* rechecked = std::get_if<Rechecked>(&event);
+    if (rechecked == nullptr) return {};
+    return {rechecked->principal, rechecked->revoked, rechecked->denied};
+  }
+
   bool awaits_answer(Phase phase, const Event& event) const {
+    const bool open = phase == Phase::kAuthenticated || phase == Phase::kReauthenticating;
+    if (const auto* rechecked = std::get_if<Rechecked>(&event)) {
+      return open && rechecked->principal != nullptr &&
+             rechecked->generation == d_.state.recheck_generation();
+    }
     const auto* verified = std::get_if<Verified>(&event);
     return verified != nullptr && verified->generation == d_.state.generation() &&
            (phase == Phase::kVerifying || phase == Phase::kReauthenticating);
@@ -217,8 +247,8 @@ class Sequence {
 
   // What the event means for how long anything may flow.
   void follow(const Event& event, bool awaited) {
-    if (awaited && d_.state.phase() == Phase::kAuthenticated) {
-      const Principal& who = *std::get<Verified>(event).principal;
+    if (awaited && d_.state.authenticated()) {
+      const Principal& who = *grant_of(event).principal;
       const auto until = who.valid_until ? who.valid_until : who.expires_at;
       wall_end_ = until.value_or(base::kForever);
       mono_end_ = until ? d_.now.mono + (*until - d_.now.wall) : base::kNever;
@@ -247,7 +277,7 @@ class Sequence {
       case ActionKind::kOpen:
       case ActionKind::kReplacePrincipal: {
         require(awaited, "2: authority without a verification that is awaited");
-        const auto& verified = std::get<Verified>(event);
+        const Grant verified = grant_of(event);
         require(!verified.revoked, "2: a revoked credential commits");
         require(!verified.denied, "3: a principal that is not permitted commits");
         require(d_.state.principal() == verified.principal, "3: another principal is kept");

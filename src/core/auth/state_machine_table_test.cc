@@ -221,8 +221,18 @@ std::vector<Row> authority_rows(At at) {
   List gone_silent = ended(at, kIdleTimeout, kCloseNow);
   gone_silent.push_back({kDropTransport});
   const std::vector<Row> more{
-      {at, Rechecked{true}, same, {}, "active"},
-      {at, Rechecked{false}, kClosing, ended(at, kTokenRevoked), "no longer active"},
+      {at, Rechecked{1, person(20min)}, same, {{kReplacePrincipal}, {kRecheckSubscriptions}}, "active"},
+      {at, Rechecked{1}, kClosing, ended(at, kTokenRevoked), "no longer active"},
+      {at, Rechecked{1, {}, kInvalidToken}, kClosing, ended(at, kTokenRevoked), "refused now"},
+      {at, Rechecked{1, {}, kTokenExpired}, kClosing, expired, "expired by its own account"},
+      {at, Rechecked{1, {}, kForbidden}, kClosing, ended(at, kForbidden), "not permitted any more"},
+      {at, Rechecked{1, {}, kInternal}, kClosing, ended(at, kInternal), "the verifier threw"},
+      {at, Rechecked{1, {}, kUnavailable}, same, {}, "nobody to ask"},
+      {at, Rechecked{1, person(20min, "mallory")}, kClosing, ended(at, kSubjectChanged), "someone else"},
+      {at, Rechecked{1, person(20min), kTokenRevoked, true}, kClosing, ended(at, kTokenRevoked), "revoked"},
+      {at, Rechecked{1, person(20min), kTokenRevoked, false, kForbidden}, kClosing, ended(at, kForbidden), "denied"},
+      {at, Rechecked{1, person(-1h)}, kClosing, expired, "its authority has ended"},
+      {at, Rechecked{7}, same, {{kCountStale}}, "an old question"},
       {at, ClockStepped{}, same, {}, "still valid"},
       {at, ClockStepped{}, kClosing, expired, "past the end", kEndByWall},
       {at, CloseRequested{}, kClosing, app_close, "the application's own"},
@@ -374,7 +384,7 @@ std::vector<UnlistedPair> unlisted_pairs() {
   const Event credentials = CredentialsReceived{};
   const Event message = MessageReceived{};
   const Event delivery = Delivery{};
-  const Event recheck = Rechecked{true};
+  const Event recheck = Rechecked{.generation = 1};
   const Event close = CloseRequested{};
   const Event peer_closed = PeerClosed{};
   std::vector<UnlistedPair> pairs;

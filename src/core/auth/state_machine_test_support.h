@@ -56,10 +56,11 @@ inline std::string_view name_of(Phase phase) {
 }
 
 inline std::string_view name_of(ActionKind kind) {
-  constexpr std::array<std::string_view, 23> kNames{"RejectUpgrade",
+  constexpr std::array<std::string_view, 24> kNames{"RejectUpgrade",
                                                     "AcceptUpgrade",
                                                     "StartVerify",
                                                     "CancelVerify",
+                                                    "StartRecheck",
                                                     "PauseReads",
                                                     "ResumeReads",
                                                     "Register",
@@ -117,7 +118,7 @@ inline std::vector<Event> one_of_each() {
           Verified{.generation = 1, .principal = person(10min)},
           VerifyFailed{1, Failure::kInvalidToken},
           Revoked{},
-          Rechecked{false},
+          Rechecked{.generation = 1},
           Violation{Failure::kProtocolError},
           CloseRequested{},
           DeadlinePassed{Deadline::kExpiry},
