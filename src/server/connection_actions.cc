@@ -9,6 +9,7 @@
 #include "core/ws/close_code.h"
 #include "core/ws/negotiation.h"
 #include "server/connection.h"
+#include "server/entry.h"
 #include "server/events.h"
 #include "server/guard.h"
 #include "server/handshake.h"
@@ -17,19 +18,6 @@
 
 namespace sallyport::server {
 namespace {
-
-constexpr std::chrono::milliseconds kRetryAfter{2000};
-
-std::vector<http::AnswerField> fields_of(Failure failure) {
-  const auth::FailureRow& row = auth::row(failure);
-  std::vector<http::AnswerField> fields;
-  if (failure == Failure::kUpgradeRequired) fields = http::upgrade_required();
-  if (row.status == 401 || !row.challenge.empty()) {
-    fields.push_back(http::www_authenticate(row.challenge));
-  }
-  if (row.retry_after) fields.push_back(http::retry_after(kRetryAfter));
-  return fields;
-}
 
 LogLevel level_of(auth::Severity severity) {
   switch (severity) {

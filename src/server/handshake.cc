@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "core/http/answer.h"
-#include "core/http/origin.h"
 #include "server/connection.h"
+#include "server/entry.h"
 #include "server/events.h"
 #include "server/worker.h"
 
@@ -70,44 +70,27 @@ std::optional<Failure> Handshake::inspect_plain(const RouteMatch& match) {
 
 std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
   auto upgrade = http::validate_upgrade(state_->head);
-  // Before any answer: whatever was refused, no credential stays in the head.
-  auto credential = auth::take_credential(
-      state_->head, upgrade ? &upgrade->subprotocols : nullptr,
-      {.accepted = route.spec.auth.from, .wanted_fields = route.wanted_fields});
+  // Also where the upgrade is refused: no credential stays in the head.
+  auto admitted = enter(worker_.shared(), route,
+                        {.head = state_->head,
+                         .offer = upgrade ? &upgrade->subprotocols : nullptr,
+                         .address = state_->address,
+                         .accepted = route.spec.auth.from});
   if (!upgrade) {
     detail_ = http::describe(upgrade.error());
     return http::wants_upgrade_required(upgrade.error()) ? Failure::kUpgradeRequired
                                                          : Failure::kBadRequest;
   }
   upgrade_ = std::move(*upgrade);
-
-  const auto origins = state_->head.find_all("origin");
-  const CredentialKind kind =
-      credential && *credential ? (*credential)->kind : CredentialKind::kNone;
-  const auto decision = http::evaluate(
-      route.origins, origins,
-      {.ambient_credential = auth::ambient(kind), .required = kind == CredentialKind::kCookie});
-  if (decision != http::OriginDecision::kAllowed) {
-    detail_ = decision == http::OriginDecision::kMissing ? "no Origin, which a cookie demands"
-                                                         : "the Origin is not among the route's";
-    return Failure::kOriginNotAllowed;
+  if (!admitted) {
+    detail_ = std::move(admitted.error().detail);
+    // Whose page it is decides how a refusal is told, whatever was refused.
+    from_allowed_page_ = admitted.error().failure != Failure::kOriginNotAllowed &&
+                         state_->head.count("origin") != 0;
+    return admitted.error().failure;
   }
-  from_allowed_page_ = !origins.empty();
-  // A page whose name resolves to a loopback address is foreign, whatever its name is (DNS rebinding).
-  if (worker_.shared().check_loopback_host && state_->address.is_loopback() &&
-      !http::host_is_loopback(state_->head.host())) {
-    detail_ = "the Host names another machine than this one";
-    return Failure::kForbidden;
-  }
-  if (!route.addresses.permits(state_->address)) {
-    detail_ = "the address is not permitted";
-    return Failure::kForbidden;
-  }
-  if (!credential) {
-    detail_ = "two credentials, or one twice";
-    return credential.error();
-  }
-  if (!route.anonymous) credential_ = std::move(*credential);
+  from_allowed_page_ = admitted->from_allowed_page;
+  credential_ = std::move(admitted->credential);
   return std::nullopt;
 }
 
