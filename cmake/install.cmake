@@ -19,6 +19,7 @@ configure_package_config_file(cmake/sallyportConfig.cmake.in ${CMAKE_CURRENT_BIN
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/sallyportConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sallyportConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/sallyportConfigVersion.cmake
+  cmake/FindHiredis.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/sallyport)
 if(TARGET sallyport_binary)
   install(TARGETS sallyport_binary RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

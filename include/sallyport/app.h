@@ -18,14 +18,25 @@
 
 namespace sallyport {
 
+/// Whether clients are asked for a certificate in the TLS handshake. One that does not verify ends the
+/// connection, also where it is optional.
+enum class ClientCertificate : std::uint8_t {
+  kNone,      ///< they are not asked
+  kOptional,  ///< those without one go on, to routes with other credentials
+  kRequired,  ///< those without one are refused before any request
+};
+
 /// A certificate and its key. Files are read when the app is made; a fault throws `std::runtime_error`
 /// that names the file.
 struct Tls {
-  std::string certificate_file;  ///< PEM, leaf first, then intermediates
-  std::string key_file;          ///< PEM
+  std::string certificate_file;     ///< PEM, leaf first, then intermediates
+  std::string key_file;             ///< PEM
+  std::string client_ca_file = {};  ///< PEM: who may have signed a client's certificate; nobody else
+  /// Needs `client_ca_file`, or `App` throws `std::invalid_argument`.
+  ClientCertificate client_certificate = ClientCertificate::kNone;
 };
 [[nodiscard]] inline Tls pem(std::string certificate_file, std::string key_file) {
-  return {std::move(certificate_file), std::move(key_file)};
+  return {.certificate_file = std::move(certificate_file), .key_file = std::move(key_file)};
 }
 
 /// How many, within how long.
@@ -48,8 +59,14 @@ struct AppOptions {
   std::optional<Tls> tls = {};      ///< absent: plain text, on loopback only
   bool insecure_plaintext = false;  ///< plain text on other addresses too
   std::string public_url = {};      ///< what browsers see, such as "https://chat.example.com"
+  /// Address blocks (CIDR) of the proxies in front of this server, which are believed when they say who the
+  /// client is: by a PROXY protocol header, X-Forwarded-For or Forwarded. List only those that always say it,
+  /// because what they pass on unchanged is believed too. `App` throws `std::invalid_argument` on a block that
+  /// is none.
+  std::vector<std::string> trusted_proxies = {};
   ServerLimits limits = {};
-  LogSink log = {};                 ///< where events go; nothing: nowhere. Called on several threads.
+  /// Where events go; nothing: nowhere, but for the one that `run` tells. Called on several threads.
+  LogSink log = {};
 };
 
 struct RunOptions {
@@ -89,7 +106,7 @@ class App {
   App& files(std::string path, std::string folder);
 
   /// One `State` per worker, made on its thread: no locks needed. Fetch it with `worker_state<State>()` in a
-  /// callback.
+  /// callback. What the factory throws, `run` throws.
   template <typename State>
   App& per_worker(std::function<State()> factory) {
     add_worker_state(typeid(State), [f = std::move(factory)] { return std::any(std::make_shared<State>(f())); });
@@ -97,12 +114,16 @@ class App {
   }
 
   /// Serves until `stop` and the drain have ended. Returns 0, or 1 if a listener could not be opened, which
-  /// the log tells. Blocks.
+  /// the log tells, or stderr where there is no log: nothing else is ever printed. Blocks.
+  /// Throws `std::invalid_argument` for an address that is none, `std::logic_error` when it has served before, and
+  /// what `on_listening` or a `per_worker` factory throws. When it ends nothing of the user's runs any more; what
+  /// callbacks refer to must live until then.
   int run(RunOptions options = {});
   /// Stops accepting, closes every connection with 1012 spread over the drain window. Thread-safe.
   void stop();
-  /// To everyone in the channel, on all workers. Thread-safe.
-  void publish(std::string_view channel, std::string_view text);
+  /// To everyone in the channel, on all workers. False if more than 32 MiB wait for a worker already: its members
+  /// miss this one, and the log says once a second how many were dropped. It never blocks. Thread-safe.
+  bool publish(std::string_view channel, std::string_view text);
   /// Connections that are open and authenticated. Thread-safe.
   [[nodiscard]] std::size_t connections() const;
 
@@ -115,12 +136,16 @@ class App {
 namespace server {
 /// The calling worker's state of that type, or null outside a callback.
 [[nodiscard]] std::any* find_worker_state(std::type_index type);
+[[noreturn]] void throw_no_worker_state(std::type_index type);
 }  // namespace server
 
-/// The calling worker's own `State` (see `App::per_worker`). Call it in callbacks only.
+/// The calling worker's own `State` (see `App::per_worker`). Call it in callbacks only: elsewhere, and for a type
+/// that the app was not told of, it throws `std::logic_error`.
 template <typename State>
 [[nodiscard]] State& worker_state() {
-  return **std::any_cast<std::shared_ptr<State>>(server::find_worker_state(typeid(State)));
+  auto* const state = std::any_cast<std::shared_ptr<State>>(server::find_worker_state(typeid(State)));
+  if (state == nullptr) server::throw_no_worker_state(typeid(State));
+  return **state;
 }
 
 template <typename T>
@@ -138,7 +163,7 @@ App& App::ws(std::string path, RouteOf<T> route) {
               .keep_claims = route.keep_claims,
               .compression = route.compression,
               .authorize = std::move(route.authorize)};
-  plain.make_data = [] { return std::any(T{}); };
+  plain.make_data = [] { return std::any(std::make_shared<T>()); };
   const auto typed = [](auto callback) {
     return [callback = std::move(callback)](Connection& c, auto&&... rest) {
       ConnectionOf<T> view(c);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <typeindex>
 
 #include "sallyport/failure.h"
 #include "sallyport/principal.h"
@@ -74,10 +75,12 @@ class Connection {
   SendResult send(const Message& message);
   [[nodiscard]] std::size_t queued_bytes() const;
 
-  /// Joins a channel of this process. False if it has joined already.
+  /// Joins a channel of this process. False if it has joined already, is in 256 channels, which is the most, or
+  /// is no longer open.
   bool subscribe(std::string_view channel);
   bool unsubscribe(std::string_view channel);
-  /// Sends to everyone who has joined the channel, on all workers, this connection included if it has.
+  /// Sends to everyone who has joined the channel, on all workers, this connection included if it has. In
+  /// `on_close` too; otherwise it is nothing once the connection is closing.
   void publish(std::string_view channel, const Message& message);
 
   /// Starts the closing handshake; nothing is delivered any more. `code` is 1000 or from 3000 to 4999,
@@ -94,12 +97,22 @@ class Connection {
   server::Connection* self_;
 };
 
-/// A connection of a route made with `app.ws<T>(...)`: `data()` is its own `T`, made on opening.
+namespace server {
+[[noreturn]] void throw_no_data(std::type_index type);
+}  // namespace server
+
+/// A connection of a route made with `app.ws<T>(...)`: `data()` is its own `T`, made on opening. Where making it
+/// throws, the connection is closed with 1011 and no callback runs. `data()` of a connection that carries no `T`
+/// throws `std::logic_error`.
 template <typename T>
 class ConnectionOf : public Connection {
  public:
   explicit ConnectionOf(const Connection& connection) : Connection(connection) {}
-  [[nodiscard]] T& data() const { return *std::any_cast<T>(&slot()); }
+  [[nodiscard]] T& data() const {
+    auto* const data = std::any_cast<std::shared_ptr<T>>(&slot());
+    if (data == nullptr) server::throw_no_data(typeid(T));
+    return **data;
+  }
 };
 
 }  // namespace sallyport

@@ -55,6 +55,18 @@ class CredentialSet {
   [[nodiscard]] const std::string& cookie_name() const noexcept { return cookie_; }
   [[nodiscard]] const std::string& query_name() const noexcept { return query_; }
 
+  /// Those of it that are of one of two kinds; likewise, all but one.
+  [[nodiscard]] CredentialSet only(CredentialKind a, CredentialKind b) const {
+    CredentialSet set = *this;
+    set.kinds_ &= static_cast<std::uint16_t>(bit(a) | bit(b));
+    return set;
+  }
+  [[nodiscard]] CredentialSet without(CredentialKind kind) const {
+    CredentialSet set = *this;
+    set.kinds_ &= static_cast<std::uint16_t>(~bit(kind));
+    return set;
+  }
+
   friend CredentialSet operator|(CredentialSet a, const CredentialSet& b) {
     a.kinds_ |= b.kinds_;
     if (!b.cookie_.empty()) a.cookie_ = b.cookie_;

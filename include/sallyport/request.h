@@ -3,6 +3,7 @@
 #include <any>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct Response {
   std::string body = {};
   std::string content_type = "text/plain; charset=utf-8";
   std::vector<std::pair<std::string, std::string>> fields = {};  ///< further header fields
+  /// Instead of `body`: one that many answers have in common, a page perhaps. It is never copied.
+  std::shared_ptr<const std::string> shared_body = {};
 };
 
 /// The handshake as middleware, `authorize` and GET handlers see it: an owned copy, so it may be kept

@@ -53,7 +53,8 @@ struct RouteLimits {
   Bytes send_queue_bytes = 1024 * 1024;    ///< then `slow_consumer`
   SlowConsumer slow_consumer = SlowConsumer::kClose;
   std::chrono::milliseconds ping_interval{25'000};
-  std::chrono::milliseconds idle_timeout{60'000};  ///< silence, pongs included; then the socket is dropped
+  /// Silence, pongs included; then the socket is dropped. At least a second.
+  std::chrono::milliseconds idle_timeout{60'000};
 };
 
 enum class Reject : std::uint8_t {
@@ -105,7 +106,7 @@ struct Route {
 
   /// Hub routes (`App::hub`) only.
   std::vector<Permit> permit = {};
-  /// Made on opening for `App::ws<T>`.
+  /// Made on opening for `App::ws<T>`: a `std::shared_ptr<T>`.
   std::function<std::any()> make_data = {};
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -76,7 +77,8 @@ class VerifierBackend {
   /// Before the first question, on the thread that runs the app. Whoever asks others begins here and must not
   /// block. Called again, with the same host, for every route that uses the verifier.
   virtual void start(const VerifierHost&) const {}
-  /// After the last question, when nothing runs on `control` any more: sockets and timers end here.
+  /// After the last question, when nothing runs or waits on `control` any more: sockets and timers end here.
+  /// Called once for every route too, and without a `start` before it where the app could not begin to serve.
   virtual void stop() const noexcept {}
   /// False while nobody could be verified, because keys have never been fetched for example. Thread-safe.
   [[nodiscard]] virtual bool ready() const noexcept { return true; }
@@ -90,6 +92,9 @@ class VerifierBackend {
   [[nodiscard]] virtual awaitable<Verdict> verify_later(Presented presented) const;
   /// Whether an acceptance may be kept under the credential's hash until the authority ends.
   [[nodiscard]] virtual bool cacheable() const noexcept { return false; }
+  /// Grows when what was kept before must not be believed any more: keys have been withdrawn or added.
+  /// Thread-safe and cheap: asked for every credential.
+  [[nodiscard]] virtual std::uint32_t epoch() const noexcept { return 0; }
   /// For logs and for the administrator, such as the name in the configuration.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// How long one verification may take.

@@ -87,9 +87,13 @@ struct HttpVerifierOptions {
 /// with # are skipped.
 [[nodiscard]] Verifier api_keys(const std::string& file, std::string name = "keys");
 
+/// What of a certificate is the subject: an alternative name of that type, or the common name.
 enum class CertificateSubject : std::uint8_t { kSanUri, kSanDns, kSanEmail, kCommonName };
 /// TLS client certificates (`Tls::client_ca_file`), verified by the handshake; the connection closes when the
-/// certificate ends. The subject must be there exactly once.
+/// certificate ends. The subject must be there exactly once, in printable UTF-8; host names are taken in lower
+/// case. The principals' issuer is `name`, their token id the certificate's SHA-256 thumbprint in base64url
+/// (`x5t#S256`, RFC 8705), by which one certificate can be revoked; `issued_at` is its notBefore. Claims are
+/// "subject_dn", "issuer_dn" (RFC 4514) and "x5t#S256". Other credentials are left to the route's other verifiers.
 [[nodiscard]] Verifier client_certificate(CertificateSubject subject = CertificateSubject::kSanUri,
                                           std::string name = "certificate");
 

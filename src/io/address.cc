@@ -56,6 +56,10 @@ std::expected<Endpoint, std::string> parse_endpoint(const std::string& text) {
     return std::unexpected("\"" + text + "\": " + what + "; write for example \"127.0.0.1:8080\"");
   };
   const std::size_t colon = text.rfind(':');
+  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+  if (colon == 0 || (colon == std::string::npos && digits && !text.empty())) {
+    return fault("the host is missing");
+  }
   if (colon == std::string::npos) return fault("the port is missing");
   std::string host = text.substr(0, colon);
   const std::string port_text = text.substr(colon + 1);

@@ -42,5 +42,14 @@ TEST(Address, RefusesWhatIsNoAddressAndSaysHowToWriteOne) {
   }
 }
 
+TEST(Address, SaysWhichHalfIsMissing) {
+  for (const char* text : {"8080", ":8080"}) {
+    EXPECT_NE(parse_endpoint(text).error().find("the host is missing"), std::string::npos) << text;
+  }
+  for (const char* text : {"127.0.0.1", "localhost", ""}) {
+    EXPECT_NE(parse_endpoint(text).error().find("the port is missing"), std::string::npos) << text;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::io

@@ -31,6 +31,10 @@ struct HttpUrl {
   [[nodiscard]] static std::expected<HttpUrl, std::string> parse(std::string_view text);
   /// "https://id.example.com" or "http://127.0.0.1:8080".
   [[nodiscard]] std::string origin() const;
+  /// "id.example.com", "[::1]:8080": host and port as a Host field has them, without a default port.
+  [[nodiscard]] std::string authority() const;
+  /// Whether the host is this machine. The name localhost is never looked up: it means 127.0.0.1 and [::1].
+  [[nodiscard]] bool loopback() const;
 };
 
 struct HttpRequest {
@@ -57,6 +61,7 @@ enum class HttpError : std::uint8_t {
   kTooLarge,   ///< over `body_bytes`
   kBadReply,   ///< not HTTP, or cut short
   kBusy,       ///< too many wait for a connection already
+  kBadRequest, ///< nothing was sent: a method, target or field that HTTP does not permit, or plain text off loopback
 };
 
 struct HttpFailure {
@@ -69,12 +74,15 @@ struct HttpClientOptions {
   std::size_t body_bytes = 256 * 1024;      ///< of a reply
   std::size_t connections = 8;              ///< at once; kept open between questions
   std::size_t waiting = 1024;               ///< for a connection; then kBusy
+  /// How long a connection is kept open for the next question; none is if it is 0. Those that are too old are closed
+  /// when the next question comes: no timer keeps the context busy.
+  std::chrono::milliseconds idle{15'000};
 };
 
 /// Asks HTTP servers (HTTP/1.1, Boost.Beast) from one thread: that of its context. Certificates are checked against
 /// the system's store and the host's name. Redirects are not followed: they are replies like others.
 /// Connections are kept and reused; one that turns out to be stale is replaced and the question asked once more
-/// only if nothing of a reply has come.
+/// only if nothing of a reply has come. When a caller is cancelled its exchange is cut off.
 class HttpClient {
  public:
   HttpClient(boost::asio::io_context& context, HttpClientOptions options);

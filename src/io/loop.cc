@@ -1,5 +1,6 @@
 #include "io/loop.h"
 
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ class Loop::Alarm final : public Watcher {
 Loop::Loop(TurnHooks& hooks)
     : hooks_(hooks),
       context_(1),
-      watch_(context_, ::dup(poller_.descriptor())),
+      watch_(context_, ::fcntl(poller_.descriptor(), F_DUPFD_CLOEXEC, 0)),
       now_(read_now()),
       clock_offset_(offset_between(now_)),
       timers_(now_.mono),
@@ -86,7 +87,24 @@ void Loop::run() {
 
 void Loop::stop() { context_.stop(); }
 
+void Loop::run_until(const std::function<bool()>& done, Milliseconds grace) {
+  const auto end = std::chrono::steady_clock::now() + grace;
+  context_.restart();
+  while (!done() && context_.run_one_until(end) != 0) {
+  }
+}
+
+void Loop::close() {
+  {
+    const std::lock_guard lock(gate_);
+    closed_ = true;
+  }
+  context_.destroy_waiting();
+}
+
 void Loop::post(std::move_only_function<void()> work) {
+  const std::lock_guard lock(gate_);
+  if (closed_) return;
   boost::asio::post(context_, [this, work = std::move(work)]() mutable { turn(work); });
 }
 
@@ -116,6 +134,15 @@ void Loop::read_clocks() {
     clock_offset_ = offset;
     hooks_.on_clock_step();
   }
+}
+
+void Loop::refresh_clocks() {
+  timespec tick{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &tick);
+  const std::int64_t now_ns = std::int64_t{tick.tv_sec} * 1'000'000'000 + tick.tv_nsec;
+  if (now_ns == tick_ns_) return;
+  tick_ns_ = now_ns;
+  read_clocks();
 }
 
 void Loop::begin_turn() {

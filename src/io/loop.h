@@ -1,12 +1,13 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "core/base/clock.h"
 #include "core/base/timer_wheel.h"
+#include "io/context.h"
 #include "io/poller.h"
 
 namespace sallyport::io {
@@ -44,6 +45,11 @@ class Loop {
   void run();
   /// Thread-safe.
   void stop();
+  /// After `run`: goes on until `done` holds, for at most `grace`.
+  void run_until(const std::function<bool()>& done, base::Milliseconds grace);
+  /// After `run`, for good: destroys what still waits on the loop, coroutines among it. Whatever is posted from
+  /// then on is dropped.
+  void close();
   /// Runs `work` as a turn of its own on the loop's thread. Thread-safe.
   void post(std::move_only_function<void()> work);
   /// Runs `work` as a turn; on the loop's thread, from a coroutine for example. Within a turn it just runs.
@@ -61,7 +67,10 @@ class Loop {
   [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
   [[nodiscard]] base::TimerWheel& timers() noexcept { return timers_; }
-  /// Both clocks as of the beginning of this turn.
+  /// Reads the clocks again if the kernel's tick, of 1 to 10 ms, has moved on: cheap enough to be asked for every
+  /// message, so that a long turn does not live in the past.
+  void refresh_clocks();
+  /// Both clocks as of the beginning of this turn, or the last `refresh_clocks`.
   [[nodiscard]] base::Now now() const noexcept { return now_; }
 
  private:
@@ -74,15 +83,19 @@ class Loop {
   void read_clocks();
 
   TurnHooks& hooks_;
-  boost::asio::io_context context_;
+  Context context_;
   Poller poller_;
   boost::asio::posix::stream_descriptor watch_;
   base::Now now_;
   base::Milliseconds clock_offset_;
+  std::int64_t tick_ns_ = 0;
   base::TimerWheel timers_;
   std::unique_ptr<Alarm> alarm_;
   bool in_turn_ = false;
   bool again_posted_ = false;
+  // A loop must not be closed in the middle of a post. Uncontended, and next to the lock that a post takes anyway.
+  std::mutex gate_;
+  bool closed_ = false;  // guarded
 };
 
 }  // namespace sallyport::io

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <atomic>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -87,6 +89,36 @@ TEST(Loop, RunsPostsOfEachThreadInOrderAndLosesNone) {
     ASSERT_EQ(numbers.size(), static_cast<std::size_t>(kPosts));
     for (int i = 0; i < kPosts; ++i) EXPECT_EQ(numbers[static_cast<std::size_t>(i)], i);
   }
+}
+
+TEST(Loop, DestroysWhatWaitsWhenItIsClosedAndTakesNothingMore) {
+  const auto held = std::make_shared<int>();
+  bool ran = false;
+  RunningLoop running;
+  boost::asio::steady_timer timer(running.loop.context(), 1h);
+  running.run([&] { timer.async_wait([held, &ran](const boost::system::error_code&) { ran = true; }); });
+  running.stop();
+  running.loop.post([held, &ran] { ran = true; });
+  EXPECT_EQ(held.use_count(), 3);
+  running.loop.close();
+  EXPECT_EQ(held.use_count(), 1);
+  running.loop.post([held, &ran] { ran = true; });
+  EXPECT_EQ(held.use_count(), 1);
+  EXPECT_FALSE(ran);
+}
+
+TEST(Loop, GoesOnAfterItsEndForAsLongAsItIsTold) {
+  int done = 0;
+  RunningLoop running;
+  running.stop();
+  running.loop.post([&] { ++done; });
+  running.loop.post([&] { ++done; });
+  running.loop.run_until([&] { return done == 1; }, 10s);
+  EXPECT_EQ(done, 1);
+  const auto begin = std::chrono::steady_clock::now();
+  running.loop.run_until([&] { return done == 3; }, 50ms);
+  EXPECT_EQ(done, 2);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 50ms);
 }
 
 TEST(Loop, FiresTimersInOrderOnceAndNeverEarly) {

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,20 +35,24 @@ Stream::Stream(int fd, const TlsContext* tls) : fd_(fd), handshaken_(tls == null
 
 Stream::~Stream() { close(); }
 
-IoStatus Stream::tls_status(int result) {
+IoStatus Stream::tls_status(int result, std::string* why) {
   const int error = SSL_get_error(ssl_.get(), result);
   switch (error) {
     case SSL_ERROR_WANT_READ: return IoStatus::kWantRead;
     case SSL_ERROR_WANT_WRITE: return IoStatus::kWantWrite;
     case SSL_ERROR_ZERO_RETURN: return IoStatus::kEof;
     default:
+      if (why != nullptr) {
+        const long verified = SSL_get_verify_result(ssl_.get());
+        *why = verified == X509_V_OK ? openssl_error() : X509_verify_cert_error_string(verified);
+      }
       // The queue is the thread's; what is left in it would be taken for the next connection's fault.
       ERR_clear_error();
       return IoStatus::kError;
   }
 }
 
-IoStatus Stream::handshake() {
+IoStatus Stream::handshake(std::string* why) {
   if (handshaken_) return IoStatus::kOk;
   if (ssl_ == nullptr) return IoStatus::kError;
   ERR_clear_error();
@@ -56,17 +61,43 @@ IoStatus Stream::handshake() {
     handshaken_ = true;
     return IoStatus::kOk;
   }
-  return tls_status(result);
+  return tls_status(result, why);
+}
+
+std::shared_ptr<const std::string> Stream::peer_certificate() const {
+  if (ssl_ == nullptr || !handshaken_) return nullptr;
+  const X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (certificate == nullptr || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return nullptr;
+  const int size = i2d_X509(certificate, nullptr);
+  if (size <= 0) return nullptr;
+  auto der = std::make_shared<std::string>(static_cast<std::size_t>(size), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(der->data());
+  if (i2d_X509(certificate, &out) != size) return nullptr;
+  return der;
+}
+
+IoResult Stream::receive(std::span<char> buffer, int flags) const {
+  const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), flags);
+  if (size > 0) return {IoStatus::kOk, static_cast<std::size_t>(size)};
+  if (size == 0) return {IoStatus::kEof};
+  if (errno == EAGAIN || errno == EINTR) return {IoStatus::kWantRead};
+  return {IoStatus::kError};
+}
+
+IoResult Stream::peek(std::span<char> buffer) const { return receive(buffer, MSG_PEEK); }
+
+bool Stream::skip(std::size_t bytes) const {
+  // MSG_TRUNC: TCP discards what it would have copied.
+  return ::recv(fd_, nullptr, bytes, MSG_TRUNC) == static_cast<ssize_t>(bytes);
+}
+
+void Stream::readable_from(std::size_t bytes) const {
+  const int least = static_cast<int>(bytes);
+  ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
 }
 
 IoResult Stream::read(std::span<char> buffer) {
-  if (ssl_ == nullptr) {
-    const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (size > 0) return {IoStatus::kOk, static_cast<std::size_t>(size)};
-    if (size == 0) return {IoStatus::kEof};
-    if (errno == EAGAIN || errno == EINTR) return {IoStatus::kWantRead};
-    return {IoStatus::kError};
-  }
+  if (ssl_ == nullptr) return receive(buffer, 0);
   std::size_t total = 0;
   while (total < buffer.size()) {
     std::size_t size = 0;

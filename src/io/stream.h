@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 struct ssl_st;
@@ -40,8 +41,18 @@ class Stream {
   [[nodiscard]] bool tls() const noexcept { return ssl_ != nullptr; }
   [[nodiscard]] bool handshaken() const noexcept { return handshaken_; }
 
-  /// Advances the TLS handshake. kOk: it is complete.
-  [[nodiscard]] IoStatus handshake();
+  /// Advances the TLS handshake. kOk: it is complete. On kError `why`, if it is given, is told what the log may
+  /// say about it.
+  [[nodiscard]] IoStatus handshake(std::string* why = nullptr);
+  /// The certificate that the client has proven to hold the key of, in DER, encoded anew on each call; null if
+  /// there is none. It verified when the session began; a caller that cares about its end looks at it again.
+  [[nodiscard]] std::shared_ptr<const std::string> peer_certificate() const;
+  /// Looks at what the socket has received, past TLS, and takes nothing: only before the handshake or first read.
+  [[nodiscard]] IoResult peek(std::span<char> buffer) const;
+  /// Takes so many bytes, which `peek` has shown. False if they are not there.
+  [[nodiscard]] bool skip(std::size_t bytes) const;
+  /// The poller reports the socket as readable when so many bytes have been received, or the end has.
+  void readable_from(std::size_t bytes) const;
   /// Reads what is there, up to the buffer's size.
   [[nodiscard]] IoResult read(std::span<char> buffer);
   /// Writes the parts in order; `bytes` counts over all of them and may be fewer than given.
@@ -61,9 +72,10 @@ class Stream {
   struct FreeSsl {
     void operator()(ssl_st* ssl) const noexcept;
   };
+  [[nodiscard]] IoResult receive(std::span<char> buffer, int flags) const;
   [[nodiscard]] IoResult write_plain(std::span<const std::string_view> parts);
   [[nodiscard]] IoResult write_tls(std::span<const std::string_view> parts);
-  [[nodiscard]] IoStatus tls_status(int result);
+  [[nodiscard]] IoStatus tls_status(int result, std::string* why = nullptr);
 
   int fd_;
   bool handshaken_;

@@ -228,5 +228,42 @@ TEST(TlsStream, ReportsAPeerThatLeavesDuringTheHandshake) {
   EXPECT_TRUE(status == IoStatus::kEof || status == IoStatus::kError);
 }
 
+// What stands before TLS is looked at and taken without TLS.
+TEST(TlsStream, TakesWhatStandsBeforeTheHandshake) {
+  test::Pair pair(true, test::Pair::kNoHandshake);
+  std::array<char, 64> buffer;
+  EXPECT_EQ(pair.stream().peek(buffer).status, IoStatus::kWantRead);
+  pair.peer().write_plain("PROXY\r\nhello");
+  wait_for(pair.stream(), POLLIN);
+  for (int i = 0; i < 2; ++i) {
+    const IoResult seen = pair.stream().peek(buffer);
+    EXPECT_EQ(seen.status, IoStatus::kOk);
+    EXPECT_EQ(std::string_view(buffer.data(), seen.bytes), "PROXY\r\nhello");
+  }
+  EXPECT_TRUE(pair.stream().skip(7));
+  EXPECT_EQ(std::string_view(buffer.data(), pair.stream().peek(buffer).bytes), "hello");
+  EXPECT_FALSE(pair.stream().skip(6)) << "more than is there";
+  pair.peer().end_plain();
+  wait_for(pair.stream(), POLLIN);
+  EXPECT_EQ(pair.stream().peek(buffer).status, IoStatus::kEof);
+}
+
+TEST(PlainStream, IsReadableFromSoManyBytesOrTheEnd) {
+  const auto readable = [](const Stream& stream, int patience) {
+    pollfd poll{stream.descriptor(), POLLIN, 0};
+    return ::poll(&poll, 1, patience) == 1;
+  };
+  test::Pair pair(false);
+  pair.stream().readable_from(3);
+  pair.peer().write_plain("ab");
+  EXPECT_FALSE(readable(pair.stream(), 100));
+  pair.peer().write_plain("c");
+  EXPECT_TRUE(readable(pair.stream(), 5000));
+  pair.stream().readable_from(4);
+  EXPECT_FALSE(readable(pair.stream(), 100));
+  pair.peer().end_plain();
+  EXPECT_TRUE(readable(pair.stream(), 5000));
+}
+
 }  // namespace
 }  // namespace sallyport::io

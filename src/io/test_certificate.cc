@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -20,6 +21,7 @@ struct Free {
   void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
   void operator()(X509* certificate) const noexcept { X509_free(certificate); }
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
+  void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
 };
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
@@ -54,7 +56,9 @@ std::string TempFolder::write(const std::string& name, const std::string& conten
   return file.string();
 }
 
-Certificate make_certificate() {
+Certificate make_certificate() { return make_certificate_for({}); }
+
+Certificate make_certificate_for(const std::string& alternative_names) {
   const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
   require(key != nullptr, "no key");
   const Owned<X509> certificate(X509_new());
@@ -70,6 +74,11 @@ Certificate make_certificate() {
                              static_cast<int>(host.size()), -1, 0);
   X509_set_issuer_name(certificate.get(), name);
   X509_set_pubkey(certificate.get(), key.get());
+  if (!alternative_names.empty()) {
+    const Owned<X509_EXTENSION> extension(
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, alternative_names.c_str()));
+    require(extension != nullptr && X509_add_ext(certificate.get(), extension.get(), -1) == 1, "no name");
+  }
   require(X509_sign(certificate.get(), key.get(), EVP_sha256()) != 0, "no signature");
 
   const Owned<BIO> out(BIO_new(BIO_s_mem()));

@@ -26,5 +26,7 @@ struct Certificate {
   std::string key_pem;
 };
 [[nodiscard]] Certificate make_certificate();
+/// The same with a subjectAltName, such as "DNS:localhost,IP:127.0.0.1", which a client compares with whom it asked.
+[[nodiscard]] Certificate make_certificate_for(const std::string& alternative_names);
 
 }  // namespace sallyport::io::test

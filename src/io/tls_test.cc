@@ -1,6 +1,9 @@
 #include "io/tls.h"
 
 #include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 
 #include <string>
@@ -61,6 +64,58 @@ TEST(Tls, NamesTheFileThatCannotBeUsed) {
     EXPECT_TRUE(context.error().starts_with(c.culprit + ": ")) << context.error();
     EXPECT_EQ(context.error().find(made.key_pem.substr(40, 20)), std::string::npos);
   }
+}
+
+// Made with: openssl genpkey -algorithm ed25519 -aes-256-cbc
+constexpr const char* kEncryptedKey = R"(-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiI8AwABriZ5wICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEInmvO+IyQKBuwQn0lFOfB0EQL9e
+8uzu8PuBieQFKk8P4yfrbtdcUC/t6a5w/VGR0pLgFgVHVk8QPTzVxLTWRtuVLrTX
+Yao3L1M0K3UZlU+FEaM=
+-----END ENCRYPTED PRIVATE KEY-----
+)";
+
+TEST(Tls, SaysWhatIsWrongWithEachFileOfAPair) {
+  const test::TempFolder folder;
+  const test::Certificate made = test::make_certificate();
+  const std::string certificate = folder.write("crt.pem", made.certificate_pem);
+  const std::string key = folder.write("key.pem", made.key_pem);
+  const std::string other = folder.write("other.pem", test::make_certificate().key_pem);
+  const std::string encrypted = folder.write("encrypted.pem", kEncryptedKey);
+  const std::string missing = folder.path() + "/missing.pem";
+  const std::string gone = missing + ": cannot be opened: No such file or directory";
+  const std::string unreadable = ": the private key is encrypted or not one that OpenSSL can read";
+  ERR_raise(ERR_LIB_USER, 1);  // left behind by somebody else
+  const auto expect = [&](const std::string& crt, const std::string& pem, const std::string& crt_fault,
+                          const std::string& pem_fault) {
+    const PairFaults faults = check_pair(crt, pem);
+    EXPECT_EQ(faults.certificate, crt_fault);
+    EXPECT_EQ(faults.key, pem_fault);
+    EXPECT_EQ(TlsContext::load(crt, pem).has_value(), crt_fault.empty() && pem_fault.empty());
+    EXPECT_EQ(ERR_peek_error(), 0U);
+  };
+  expect(certificate, key, "", "");
+  expect(missing, key, gone, "");
+  expect(missing, missing, gone, gone);
+  expect(certificate, missing, "", gone);
+  expect(certificate, other, "", other + ": does not belong to the certificate");
+  expect(certificate, certificate, "", certificate + unreadable);
+  expect(certificate, encrypted, "", encrypted + unreadable);  // and nobody is asked for a passphrase
+  expect(missing, encrypted, gone, encrypted + unreadable);
+}
+
+TEST(Tls, SaysOfAKeyOfAnotherKindThatItDoesNotBelong) {
+  const test::TempFolder folder;
+  const std::string certificate = folder.write("crt.pem", test::make_certificate().certificate_pem);
+  EVP_PKEY* const rsa = EVP_RSA_gen(2048);
+  BIO* const out = BIO_new(BIO_s_mem());
+  ASSERT_EQ(PEM_write_bio_PrivateKey(out, rsa, nullptr, nullptr, 0, nullptr, nullptr), 1);
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(out, &data);
+  const std::string key = folder.write("rsa.pem", std::string(data, static_cast<std::size_t>(size)));
+  BIO_free(out);
+  EVP_PKEY_free(rsa);
+  EXPECT_EQ(check_pair(certificate, key).key, key + ": does not belong to the certificate");
 }
 
 TEST(Tls, SpeaksTls12And13AndNothingOlder) {

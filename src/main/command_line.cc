@@ -9,10 +9,21 @@
 #include <string_view>
 #include <utility>
 
+#include "feature/config/finding.h"
 #include "feature/config/spelling.h"
 #include "main/status.h"
 
 namespace sallyport::main {
+
+std::string in_a_row(const std::vector<std::string>& words, std::string_view last) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i != 0) text += i + 1 == words.size() ? " " + std::string(last) + " " : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
 namespace {
 
 // Described in the reference, and to come.
@@ -54,7 +65,7 @@ class Parser {
  private:
   void add_server_commands() {
     serve_ = app_.add_subcommand("serve", "Run the server");
-    serve_->add_option("--config", serve_options_.config, "The configuration file")
+    serve_->add_option("-c,--config", serve_options_.config, "The configuration file")
         ->required()
         ->type_name("FILE");
     demo_ = app_.add_subcommand("demo",
@@ -63,7 +74,7 @@ class Parser {
         ->type_name("ADDR")
         ->capture_default_str();
     check_ = app_.add_subcommand("check", "Check a configuration and every file it names");
-    check_->add_option("--config", check_options_.config, "The configuration file")
+    check_->add_option("-c,--config", check_options_.config, "The configuration file")
         ->required()
         ->type_name("FILE");
     check_->add_flag("--strict", check_options_.strict, "Fail on warnings too");
@@ -97,25 +108,29 @@ class Parser {
                             const char* type) {
       return mint_->add_option(flag, target, text)->type_name(type);
     };
-    CLI::Option* const key =
-        option("--key", mint_options_.key_file, "The private key (PEM)", "FILE");
+    // What is required depends on other options, so that the command itself looks (see
+    // `missing_options`); the help says it in CLI11's own way.
+    CLI::Option* const key = option("--key", mint_options_.key_file,
+                                    "The private key (PEM); this or --secret-file", "FILE");
     option("--secret-file", mint_options_.secret_file, "The secret, for HS*", "FILE")
         ->excludes(key);
-    option("--alg", mint_options_.algorithm, "ES256, HS256, ...", "ALG")->required();
+    option("--alg", mint_options_.algorithm, "ES256, HS256, ...", "ALG REQUIRED");
     option("--kid", mint_options_.kid, "The key id in the token's header", "KID");
-    option("--iss", mint_options_.issuer, "The issuer", "ISS");
+    option("--iss", mint_options_.issuer, "The issuer", "ISS REQUIRED");
     mint_->add_option("--aud", mint_options_.audience, "An audience; may be repeated")
-        ->type_name("AUD")
+        ->type_name("AUD REQUIRED")
         ->allow_extra_args(false);
-    option("--sub", mint_options_.subject, "The subject", "SUB");
+    option("--sub", mint_options_.subject, "The subject", "SUB REQUIRED");
     option("--scope", mint_options_.scope, "Scopes, separated by spaces", "SCOPES");
     option("--ttl", mint_options_.ttl, "How long it lives; -60s makes an expired one", "TIME")
         ->capture_default_str();
-    mint_->add_option("--claim", mint_options_.claims, "A further claim; may be repeated, and wins")
+    mint_
+        ->add_option("--claim", mint_options_.claims,
+                     "A further claim, or one instead of --iss, --aud, --sub; may be repeated")
         ->type_name("NAME=JSON")
         ->allow_extra_args(false);
     inspect_ = token->add_subcommand("inspect", "Read a token from stdin and explain each check");
-    inspect_->add_option("--config", inspect_options_.config, "The configuration file")
+    inspect_->add_option("-c,--config", inspect_options_.config, "The configuration file")
         ->required()
         ->type_name("FILE");
     inspect_
@@ -167,7 +182,61 @@ class Parser {
           app->get_parent() == nullptr ? std::string() : path_of(app->get_parent());
       return {kDone, is_version ? std::string(error.what()) + "\n" : app->help(parent)};
     }
-    return {kUsage, std::string(error.what()) + "; for help: " + path_of(app) + " --help"};
+    return {kUsage, explain(error, app) + "; for help: " + path_of(app) + " --help"};
+  }
+
+  // CLI11's own sentences speak of its arguments and numbers, and tell of what is missing before
+  // what is misspelt.
+  [[nodiscard]] std::string explain(const CLI::ParseError& error, const CLI::App* app) const {
+    const std::vector<std::string> rest = app_.remaining(true);
+    if (!rest.empty()) return unexpected(rest, app);
+    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return missing(app);
+    const std::string_view what = error.what();
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+      const std::string name(what.substr(0, what.find_first_of(": ")));
+      const CLI::Option* const option = app->get_option_no_throw(name);
+      if (option != nullptr && what.find("At Most") != std::string_view::npos) {
+        return name + " is given more than once";
+      }
+      if (option != nullptr) return name + " needs a value behind it";
+    }
+    if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+      const std::size_t verb = what.find(" excludes ");
+      if (verb != std::string_view::npos) {
+        return std::string(what.substr(0, verb)) + " and " +
+               std::string(what.substr(verb + std::string_view(" excludes ").size())) +
+               " cannot be given together";
+      }
+    }
+    return std::string(what);
+  }
+
+  [[nodiscard]] static std::string unexpected(const std::vector<std::string>& rest,
+                                              const CLI::App* app) {
+    const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& word) {
+      return word.size() > 1 && word.starts_with('-');
+    });
+    if (option == rest.end()) {
+      return "the command " + app->get_name() + " takes no " + config::in_quotes(rest.front()) +
+             "; options begin with --";
+    }
+    std::vector<std::string> names;
+    for (const CLI::Option* const known : app->get_options()) names.push_back(known->get_name());
+    const std::string name = option->substr(0, option->find('='));
+    return "there is no option " + name + config::did_you_mean(name, names);
+  }
+
+  [[nodiscard]] static std::string missing(const CLI::App* app) {
+    std::vector<std::string> names;
+    for (const CLI::Option* const option : app->get_options()) {
+      if (option->get_required() && option->count() == 0) names.push_back(option->get_name());
+    }
+    if (!names.empty()) return in_a_row(names, "and") + (names.size() == 1 ? " is" : " are") + " required";
+    for (const CLI::App* const command :
+         app->get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(command->get_name());
+    }
+    return "a command is missing: " + in_a_row(names, "or");
   }
 
   CLI::App app_{"Authentication for WebSocket connections", "sallyport"};

@@ -2,6 +2,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -50,6 +51,9 @@ struct Answer {
   int status = 0;
   std::string text;  ///< for stdout if the status is 0, otherwise one line for stderr
 };
+
+/// "a, b and c", where `last` is "and".
+[[nodiscard]] std::string in_a_row(const std::vector<std::string>& words, std::string_view last);
 
 [[nodiscard]] std::expected<Command, Answer> parse_command_line(int argc, const char* const* argv);
 

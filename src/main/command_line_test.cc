@@ -33,6 +33,7 @@ std::string usage_error(std::vector<const char*> words) {
 
 TEST(CommandLine, TakesTheServersCommands) {
   EXPECT_EQ(parsed<ServeCommand>({"serve", "--config", "a.toml"}).config, "a.toml");
+  EXPECT_EQ(parsed<ServeCommand>({"serve", "-c", "a.toml"}).config, "a.toml");
   EXPECT_EQ(parsed<DemoCommand>({"demo"}).listen, "127.0.0.1:8080");
   EXPECT_EQ(parsed<DemoCommand>({"demo", "--listen", "[::1]:0"}).listen, "[::1]:0");
   EXPECT_FALSE(parsed<CheckCommand>({"check", "--config=a.toml"}).strict);
@@ -77,7 +78,8 @@ TEST(CommandLine, TakesTokenInspect) {
 }
 
 TEST(CommandLine, RefusesWithOneHelpfulLine) {
-  EXPECT_EQ(usage_error({}), "A subcommand is required; for help: sallyport --help");
+  EXPECT_EQ(usage_error({}),
+            "a command is missing: serve, demo, check, key or token; for help: sallyport --help");
   EXPECT_EQ(
       usage_error({"serv"}),
       "there is no command sallyport serv; did you mean \"serve\"?; for help: sallyport --help");
@@ -87,9 +89,29 @@ TEST(CommandLine, RefusesWithOneHelpfulLine) {
   EXPECT_EQ(usage_error({"serve"}), "--config is required; for help: sallyport serve --help");
   EXPECT_EQ(usage_error({"connect", "ws://127.0.0.1"}),
             "not available in this version: the command connect");
-  EXPECT_NE(usage_error({"serve", "--config", "a", "--cnofig", "b"}), "");
-  EXPECT_NE(usage_error({"token", "mint", "--alg", "x", "--key", "a", "--secret-file", "b"}), "");
-  EXPECT_NE(usage_error({"check", "--config", "a", "--config", "b"}), "");
+  EXPECT_EQ(usage_error({"serve", "--config"}),
+            "--config needs a value behind it; for help: sallyport serve --help");
+  EXPECT_EQ(usage_error({"serve", "--config", "a", "b"}),
+            "the command serve takes no \"b\"; options begin with --; for help: sallyport serve "
+            "--help");
+  EXPECT_EQ(
+      usage_error({"token", "mint", "--alg", "x", "--key", "a", "--secret-file", "b"}),
+      "--key and --secret-file cannot be given together; for help: sallyport token mint --help");
+  EXPECT_EQ(usage_error({"check", "--config", "a", "-c", "b"}),
+            "--config is given more than once; for help: sallyport check --help");
+}
+
+TEST(CommandLine, NamesEveryMissingOptionAtOnce) {
+  EXPECT_EQ(usage_error({"key", "new", "--alg", "ES256"}),
+            "--private and --jwks are required; for help: sallyport key new --help");
+}
+
+TEST(CommandLine, NamesAMisspeltOptionBeforeAMissingOne) {
+  EXPECT_EQ(usage_error({"serve", "--cnofig", "b"}),
+            "there is no option --cnofig; did you mean \"--config\"?; for help: sallyport serve "
+            "--help");
+  EXPECT_EQ(usage_error({"serve", "--config", "a", "--frobnicate=7"}),
+            "there is no option --frobnicate; for help: sallyport serve --help");
 }
 
 TEST(CommandLine, AnswersHelpAndVersion) {
@@ -100,8 +122,10 @@ TEST(CommandLine, AnswersHelpAndVersion) {
   const auto help = parse({"token", "mint", "--help"});
   ASSERT_FALSE(help);
   EXPECT_EQ(help.error().status, kDone);
-  EXPECT_NE(help.error().text.find("Usage: sallyport token mint"), std::string::npos)
-      << help.error().text;
+  for (const char* const words : {"Usage: sallyport token mint", "--alg ALG REQUIRED",
+                                  "--iss ISS REQUIRED", "--sub SUB REQUIRED", "this or"}) {
+    EXPECT_NE(help.error().text.find(words), std::string::npos) << help.error().text;
+  }
 }
 
 }  // namespace

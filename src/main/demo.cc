@@ -25,8 +25,8 @@ constexpr const char* kContentSecurityPolicy = "default-src 'self'; connect-src 
 void add_page(App& app) {
   for (const EmbeddedFile& file : demo_files()) {
     const std::string path = file.name == "index.html" ? "/" : "/" + std::string(file.name);
-    app.get(path, [file](Request&) {
-      Response response = server::page(std::string(file.bytes), file.name);
+    app.get(path, [name = file.name, body = std::make_shared<const std::string>(file.bytes)](Request&) {
+      Response response = server::page(body, name);
       response.fields.emplace_back("Content-Security-Policy", kContentSecurityPolicy);
       return response;
     });
@@ -73,7 +73,7 @@ int demo(const DemoCommand& command) {
   prepare_process(log);
   const HangupWatch hangups(log);
   std::string fault;
-  App app({.log = watch_faults(log, fault)});
+  App app({.log = watch_faults(log, fault, false)});
   add_page(app);
   add_token_endpoint(app, issuer);
   add_sockets(app, issuer->verifier());
@@ -86,7 +86,7 @@ int demo(const DemoCommand& command) {
                         // http.
                         complain(kDone, "the demo is ready; open http" + url.substr(2) + "/");
                       }},
-                 log, fault);
+                 log, fault, "add for example --listen 127.0.0.1:8081");
 }
 
 }  // namespace sallyport::main

@@ -5,9 +5,11 @@
 #include <array>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "core/jose/algorithm.h"
 #include "core/jose/mint.h"
+#include "feature/config/spelling.h"
 #include "main/file.h"
 #include "main/status.h"
 
@@ -17,13 +19,13 @@ namespace {
 constexpr unsigned kPrivateMode = 0600;
 constexpr unsigned kPublicMode = 0644;
 
-std::string asymmetric_names() {
-  std::string list;
+std::vector<std::string> asymmetric_names() {
+  std::vector<std::string> names;
   for (const jose::Algorithm algorithm : jose::kAllAlgorithms) {
     if (jose::family_of(algorithm) == jose::Family::kHmac) continue;
-    list += (list.empty() ? "" : ", ") + std::string(jose::to_string(algorithm));
+    names.emplace_back(jose::to_string(algorithm));
   }
-  return list;
+  return names;
 }
 
 // Both or neither: a private key whose public half was never written is of no use to anyone.
@@ -49,7 +51,10 @@ int write_pair(const KeyNewCommand& command, const jose::Key& key) {
 int key_new(const KeyNewCommand& command) {
   const auto algorithm = jose::algorithm_from_name(command.algorithm);
   if (!algorithm) {
-    return complain(kUsage, "--alg " + command.algorithm + " is not one of " + asymmetric_names());
+    const auto names = asymmetric_names();
+    return complain(kUsage, "--alg " + command.algorithm + " is not one of " +
+                                in_a_row(names, "or") +
+                                config::did_you_mean(command.algorithm, names));
   }
   if (jose::family_of(*algorithm) == jose::Family::kHmac) {
     return complain(kUsage,

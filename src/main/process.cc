@@ -71,19 +71,21 @@ void HangupWatch::wait(const LogSink& log) {
   }
 }
 
-LogSink watch_faults(LogSink log, std::string& fault) {
-  return [log = std::move(log), &fault](const LogEvent& event) {
+LogSink watch_faults(LogSink log, std::string& fault, bool logged) {
+  return [log = std::move(log), &fault, logged](const LogEvent& event) {
     if (event.name == "server.listen_failed") {
       for (const auto& [key, value] : event.fields) {
         const auto* const text = std::get_if<std::string>(&value);
         if (key == "detail" && text != nullptr) fault = *text;
       }
+      if (!logged) return;
     }
     log(event);
   };
 }
 
-int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault) {
+int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault,
+            std::string_view elsewhere) {
   options.on_listening = [&log, then = std::move(options.on_listening)](const std::string& url) {
     log({.name = "server.listening", .fields = {{"url", url}}});
     print("listening on " + url + "\n");
@@ -91,7 +93,7 @@ int run_app(App& app, RunOptions options, const LogSink& log, const std::string&
   };
   const int status = app.run(std::move(options));
   if (status != 0) {
-    return complain(kFailed, "cannot listen: " + (fault.empty() ? "see the log above" : fault));
+    return complain(kFailed, fault + "; to listen elsewhere, " + std::string(elsewhere));
   }
   log({.name = "server.stopped"});
   return kDone;

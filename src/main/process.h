@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "sallyport/app.h"
@@ -33,12 +34,14 @@ class HangupWatch {
 };
 
 /// Runs the app until it has stopped; prints a line for each listener, and says on stderr why it
-/// could not start. Returns the exit status. `fault` is what `watch_faults` has kept.
-int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault);
+/// could not start and, with `elsewhere`, how to choose another address. Returns the exit status.
+/// `fault` is what `watch_faults` has kept.
+int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault,
+            std::string_view elsewhere);
 
-/// A sink that passes events on to `log` and keeps in `fault` why a listener could not be opened.
-/// That event comes on the thread that calls `run`, before there are others; `fault` must outlive
-/// the app.
-[[nodiscard]] LogSink watch_faults(LogSink log, std::string& fault);
+/// A sink that passes events on to `log`, except why a listener could not be opened, which it keeps
+/// in `fault` and passes on only if it is to be `logged` as well as told. That event comes on the
+/// thread that calls `run`, before there are others; `fault` must outlive the app.
+[[nodiscard]] LogSink watch_faults(LogSink log, std::string& fault, bool logged);
 
 }  // namespace sallyport::main

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "feature/config/config.h"
+#include "main/factories.h"
 #include "main/logger.h"
 #include "main/process.h"
 #include "main/status.h"
@@ -28,7 +29,7 @@ void log_warnings(const LogSink& log, const std::vector<config::Finding>& warnin
 }  // namespace
 
 int serve(const ServeCommand& command) {
-  auto config = config::load(command.config);
+  auto config = config::load(command.config, verifier_factories());
   if (!config) {
     for (const config::Finding& finding : config.error()) {
       std::fprintf(stderr, "%s\n", config::to_string(finding).c_str());
@@ -42,10 +43,11 @@ int serve(const ServeCommand& command) {
   std::string fault;
   try {
     AppOptions options = config->app;
-    options.log = watch_faults(log, fault);
+    options.log = watch_faults(log, fault, true);
     App app(std::move(options));
     config::install(*config, app);
-    return run_app(app, config->run, log, fault);
+    return run_app(app, config->run, log, fault,
+                   "write another address under [server] listen in " + command.config);
   } catch (const std::exception& error) {
     // The configuration was good a moment ago; a file that it names is not any more.
     return complain(kUsage, error.what());
@@ -53,12 +55,16 @@ int serve(const ServeCommand& command) {
 }
 
 int check(const CheckCommand& command) {
-  const auto config = config::load(command.config);
+  const auto config = config::load(command.config, verifier_factories());
   const std::vector<config::Finding>& findings = config ? config->warnings : config.error();
   std::string text;
   for (const config::Finding& finding : findings) text += config::to_string(finding) + "\n";
   print(text);
   if (!config) return kUsage;
+  // For a person who would otherwise wonder whether anything was looked at; stdout is for findings.
+  const std::size_t routes = config->routes.size();
+  std::fprintf(stderr, "%s: ok, %zu route%s\n", command.config.c_str(), routes,
+               routes == 1 ? "" : "s");
   return command.strict && !findings.empty() ? kFailed : kDone;
 }
 

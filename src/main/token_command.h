@@ -3,6 +3,7 @@
 #include <chrono>
 #include <expected>
 #include <string>
+#include <vector>
 
 #include "main/command_line.h"
 
@@ -10,6 +11,10 @@ namespace sallyport::main {
 
 /// Prints a new token. Returns the exit status.
 [[nodiscard]] int token_mint(const TokenMintCommand& command);
+
+/// What a token cannot be made without and the command does not say, such as "--alg". Claims given
+/// with --claim count.
+[[nodiscard]] std::vector<std::string> missing_options(const TokenMintCommand& command);
 
 /// The claims of that token as JSON, or what is wrong with the command. Claims given with --claim
 /// win.

@@ -1,16 +1,20 @@
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
-#include <set>
+#include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/base/json.h"
 #include "core/base/secret.h"
 #include "core/jose/jws.h"
 #include "core/jose/key.h"
+#include "feature/config/spelling.h"
 #include "feature/config/units.h"
 #include "main/status.h"
 #include "main/token_command.h"
@@ -75,7 +79,52 @@ std::expected<jose::Key, std::string> load_key(const TokenMintCommand& command) 
   return std::move(*key);
 }
 
+std::string names_of(std::span<const jose::Algorithm> algorithms) {
+  std::vector<std::string> names;
+  for (const jose::Algorithm algorithm : algorithms) names.emplace_back(jose::to_string(algorithm));
+  return in_a_row(names, "or");
+}
+
+std::string unknown_algorithm(const std::string& name) {
+  std::vector<std::string> all;
+  for (const jose::Algorithm algorithm : jose::kAllAlgorithms) {
+    all.emplace_back(jose::to_string(algorithm));
+  }
+  return "--alg " + name + " is not one of " + in_a_row(all, "or") +
+         config::did_you_mean(name, all);
+}
+
+// Why that key does not sign with that algorithm, and what it does sign with.
+std::string misfit(const TokenMintCommand& command, const jose::Key& key) {
+  std::vector<jose::Algorithm> fitting;
+  for (const jose::Algorithm algorithm : jose::kAllAlgorithms) {
+    if (key.allows(algorithm)) fitting.push_back(algorithm);
+  }
+  const std::string& path =
+      command.secret_file.empty() ? command.key_file : command.secret_file;
+  return path + ": this key cannot sign with " + command.algorithm + "; it is for " +
+         names_of(fitting);
+}
+
 }  // namespace
+
+std::vector<std::string> missing_options(const TokenMintCommand& command) {
+  const auto claimed = [&](std::string_view name) {
+    return std::any_of(
+        command.claims.begin(), command.claims.end(), [&](std::string_view claim) {
+          return claim.substr(0, claim.find('=')) == name && claim.size() > name.size();
+        });
+  };
+  std::vector<std::string> missing;
+  if (command.key_file.empty() && command.secret_file.empty()) {
+    missing.emplace_back("--key (or, for HS*, --secret-file)");
+  }
+  if (command.algorithm.empty()) missing.emplace_back("--alg");
+  if (command.issuer.empty() && !claimed("iss")) missing.emplace_back("--iss");
+  if (command.audience.empty() && !claimed("aud")) missing.emplace_back("--aud");
+  if (command.subject.empty() && !claimed("sub")) missing.emplace_back("--sub");
+  return missing;
+}
 
 std::expected<std::string, std::string> mint_payload(const TokenMintCommand& command,
                                                      std::chrono::sys_seconds now) {
@@ -83,11 +132,6 @@ std::expected<std::string, std::string> mint_payload(const TokenMintCommand& com
   if (!given) return std::unexpected(given.error());
   const auto ttl = parse_ttl(command.ttl);
   if (!ttl) return std::unexpected(ttl.error());
-  for (const auto& [flag, name, empty] : {std::tuple{"--iss", "iss", command.issuer.empty()},
-                                          std::tuple{"--aud", "aud", command.audience.empty()},
-                                          std::tuple{"--sub", "sub", command.subject.empty()}}) {
-    if (empty && !given->contains(name)) return std::unexpected(std::string(flag) + " is required");
-  }
   const std::int64_t expires = (now + *ttl).time_since_epoch().count();
   boost::json::object claims;
   if (!command.issuer.empty()) claims["iss"] = command.issuer;
@@ -105,17 +149,19 @@ std::expected<std::string, std::string> mint_payload(const TokenMintCommand& com
 }
 
 int token_mint(const TokenMintCommand& command) {
-  if (command.key_file.empty() && command.secret_file.empty()) {
-    return complain(kUsage, "token mint needs --key (a private key) or --secret-file (for HS*)");
+  if (const auto missing = missing_options(command); !missing.empty()) {
+    return complain(kUsage, in_a_row(missing, "and") +
+                                (missing.size() == 1 ? " is" : " are") +
+                                " required; for help: sallyport token mint --help");
   }
   const auto algorithm = jose::algorithm_from_name(command.algorithm);
-  if (!algorithm)
-    return complain(kUsage, "--alg " + command.algorithm + " is not a supported algorithm");
+  if (!algorithm) return complain(kUsage, unknown_algorithm(command.algorithm));
   const auto payload =
       mint_payload(command, std::chrono::floor<seconds>(std::chrono::system_clock::now()));
   if (!payload) return complain(kUsage, payload.error());
   const auto key = load_key(command);
   if (!key) return complain(kUsage, key.error());
+  if (!key->allows(*algorithm)) return complain(kUsage, misfit(command, *key));
   const auto token = jose::sign_compact(*payload, *key, *algorithm);
   if (!token) {
     return complain(kUsage, "this key cannot sign with " + command.algorithm + ": " +

@@ -2,55 +2,73 @@
 
 namespace sallyport::server {
 
-Admission::Pending Admission::enter(const http::IpAddress& address) {
+Admission::Pending Admission::enter(const std::optional<http::IpAddress>& address) {
   const std::size_t total = pending_.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::lock_guard lock(mutex_);
-  Address& entry = addresses_[http::limit_key(address)];
-  ++entry.pending;
-  if (entry.pending > limits_.pending_per_address) return Pending::kAddressFull;
+  if (address && attribute(*address) == Pending::kAddressFull) return Pending::kAddressFull;
   return total > limits_.pending ? Pending::kFull : Pending::kOk;
 }
 
-void Admission::leave(const http::IpAddress& address) {
-  pending_.fetch_sub(1, std::memory_order_relaxed);
+Admission::Pending Admission::attribute(const http::IpAddress& address) {
   const std::lock_guard lock(mutex_);
-  const auto found = addresses_.find(http::limit_key(address));
-  if (found == addresses_.end()) return;
-  if (--found->second.pending == 0 && found->second.failures == 0) addresses_.erase(found);
+  const std::uint32_t pending = ++pending_of_[http::limit_key(address)];
+  return pending > limits_.pending_per_address ? Pending::kAddressFull : Pending::kOk;
+}
+
+void Admission::leave(const std::optional<http::IpAddress>& address) {
+  pending_.fetch_sub(1, std::memory_order_relaxed);
+  if (!address) return;
+  const std::lock_guard lock(mutex_);
+  const auto found = pending_of_.find(http::limit_key(*address));
+  if (found != pending_of_.end() && --found->second == 0) pending_of_.erase(found);
 }
 
 void Admission::failed(const http::IpAddress& address, base::MonoTime now) {
+  const http::IpAddress key = http::limit_key(address);
   const std::lock_guard lock(mutex_);
-  if (addresses_.size() >= kAddressesMax) forget_idle(now);
-  Address& entry = addresses_[http::limit_key(address)];
-  if (entry.failures == 0 || now - entry.window_start >= limits_.failures_per_address.within) {
+  if (failures_.size() >= kFailuresMax && !failures_.contains(key)) make_room(now);
+  Failures& entry = failures_[key];
+  if (entry.count == 0 || passed(entry, now)) {
     entry.window_start = now;
-    entry.failures = 0;
+    entry.count = 0;
   }
-  ++entry.failures;
+  ++entry.count;
 }
 
 bool Admission::may_verify(const http::IpAddress& address, base::MonoTime now) {
   const std::lock_guard lock(mutex_);
-  const auto found = addresses_.find(http::limit_key(address));
-  if (found == addresses_.end()) return true;
-  Address& entry = found->second;
-  if (now - entry.window_start >= limits_.failures_per_address.within) {
-    entry.failures = 0;
+  const auto found = failures_.find(http::limit_key(address));
+  if (found == failures_.end()) return true;
+  Failures& entry = found->second;
+  if (passed(entry, now)) {
+    failures_.erase(found);
     return true;
   }
-  if (entry.failures < limits_.failures_per_address.count) return true;
+  if (entry.count < limits_.failures_per_address.count) return true;
   if (now < entry.next_trickle) return false;
   entry.next_trickle = now + kTrickle;
   return true;
 }
 
-void Admission::forget_idle(base::MonoTime now) {
-  std::erase_if(addresses_, [&](const auto& item) {
-    const Address& entry = item.second;
-    return entry.pending == 0 &&
-           now - entry.window_start >= limits_.failures_per_address.within / 4;
-  });
+bool Admission::over_limit(const http::IpAddress& address, base::MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = failures_.find(http::limit_key(address));
+  return found != failures_.end() && !passed(found->second, now) &&
+         found->second.count >= limits_.failures_per_address.count;
+}
+
+std::size_t Admission::failing() {
+  const std::lock_guard lock(mutex_);
+  return failures_.size();
+}
+
+void Admission::make_room(base::MonoTime now) {
+  if (!swept_ || now - *swept_ >= kSweepEvery) {
+    swept_ = now;
+    std::erase_if(failures_, [&](const auto& item) {
+      return now - item.second.window_start >= limits_.failures_per_address.within / 4;
+    });
+  }
+  if (failures_.size() >= kFailuresMax) failures_.erase(failures_.begin());
 }
 
 }  // namespace sallyport::server

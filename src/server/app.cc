@@ -3,15 +3,18 @@
 #include <csignal>
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdio>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
 #include "core/ws/encoder.h"
+#include "io/context.h"
+#include "server/endpoints.h"
 #include "server/events.h"
 #include "server/shared.h"
 #include "server/static_files.h"
@@ -30,13 +33,24 @@ unsigned worker_count(unsigned asked) {
   return asked != 0 ? asked : std::max(1U, std::thread::hardware_concurrency());
 }
 
+io::ClientAuth client_auth(const Tls& tls) {
+  if (tls.client_certificate == ClientCertificate::kNone) return {};
+  if (tls.client_ca_file.empty()) {
+    throw std::invalid_argument("tls: client_certificate needs client_ca_file: who may have signed them?");
+  }
+  using Ask = io::ClientAuth::Ask;
+  const bool required = tls.client_certificate == ClientCertificate::kRequired;
+  return {.ask = required ? Ask::kRequired : Ask::kOptional, .ca_file = tls.client_ca_file};
+}
+
 }  // namespace
 
 class App::Impl {
  public:
   explicit Impl(AppOptions options) : shared(std::move(options)) {
     if (!shared.options.tls) return;
-    auto tls = io::TlsContext::load(shared.options.tls->certificate_file, shared.options.tls->key_file);
+    const Tls& given = *shared.options.tls;
+    auto tls = io::TlsContext::load(given.certificate_file, given.key_file, client_auth(given));
     if (!tls) throw std::runtime_error(tls.error());
     shared.tls = std::move(*tls);
   }
@@ -44,17 +58,21 @@ class App::Impl {
   int run(RunOptions options);
   void stop() {
     stopping = true;
-    boost::asio::post(control, [this] { begin_drain(); });
+    if (!ended) boost::asio::post(control, [this] { begin_drain(); });
   }
 
   // Before what uses it, so that it ends after that: verifiers have sockets on it.
-  boost::asio::io_context control{1};
+  io::Context control{1};
   server::Shared shared;
+  const std::shared_ptr<server::FileCache> file_cache = std::make_shared<server::FileCache>();
 
  private:
   [[nodiscard]] std::vector<io::Endpoint> parse(const RunOptions& options) const;
+  bool report_listen_failure(const std::string& detail) const;  // false
   [[nodiscard]] bool open_listeners(std::vector<io::Endpoint>& endpoints);
   void settle_origins(const std::vector<io::Endpoint>& endpoints);
+  void serve(const RunOptions& options, const std::vector<io::Endpoint>& endpoints);
+  void end() noexcept;
   void begin_drain();
   void on_worker_drained();
   void stop_workers();
@@ -74,6 +92,7 @@ class App::Impl {
   bool draining = false;
   std::atomic<bool> stopping = false;
   std::atomic<bool> running = false;
+  std::atomic<bool> ended = false;
 };
 
 std::vector<io::Endpoint> App::Impl::parse(const RunOptions& options) const {
@@ -92,23 +111,24 @@ std::vector<io::Endpoint> App::Impl::parse(const RunOptions& options) const {
   return endpoints;
 }
 
+// The one thing that this library ever prints: a program that ends at its start without a word helps nobody,
+// and a first one has no log yet. The text is an address of the program's own and the system's error.
+bool App::Impl::report_listen_failure(const std::string& detail) const {
+  if (!shared.options.log) std::fprintf(stderr, "sallyport: %s\n", detail.c_str());
+  Event(shared.options.log, LogLevel::kError, "server.listen_failed").with("detail", detail);
+  return false;
+}
+
 bool App::Impl::open_listeners(std::vector<io::Endpoint>& endpoints) {
   for (io::Endpoint& endpoint : endpoints) {
     // Alone first: SO_REUSEPORT, by which our workers share a port, would also share it with another
     // process of this user that happens to listen there.
     const auto probe = io::ListeningSocket::probe(endpoint);
-    if (!probe) {
-      Event(shared.options.log, LogLevel::kError, "server.listen_failed").with("detail", probe.error());
-      return false;
-    }
+    if (!probe) return report_listen_failure(probe.error());
     endpoint = *probe;
     for (const auto& worker : shared.workers) {
       auto socket = io::ListeningSocket::open(endpoint);
-      if (!socket) {
-        Event(shared.options.log, LogLevel::kError, "server.listen_failed")
-            .with("detail", socket.error());
-        return false;
-      }
+      if (!socket) return report_listen_failure(socket.error());
       worker->listen(std::move(*socket));
     }
   }
@@ -134,16 +154,35 @@ void App::Impl::settle_origins(const std::vector<io::Endpoint>& endpoints) {
 
 int App::Impl::run(RunOptions options) {
   if (running.exchange(true)) throw std::logic_error("App::run has been called already");
+  // Whoever has not served anybody may try again, on another port for example.
+  struct Attempt {
+    Impl& app;
+    bool serves = false;
+    ~Attempt() {
+      if (serves) return;
+      app.shared.workers.clear();
+      app.running = false;
+    }
+  } attempt{*this};
   std::vector<io::Endpoint> endpoints = parse(options);
   drain = options.drain;
   for (unsigned i = 0; i < worker_count(options.workers); ++i) {
     shared.workers.push_back(std::make_unique<Worker>(shared));
   }
-  if (!open_listeners(endpoints)) {
-    shared.workers.clear();
-    return 1;
-  }
+  if (!open_listeners(endpoints)) return 1;
   settle_origins(endpoints);
+  server::add_public_endpoints(shared.routes);
+  attempt.serves = true;
+  serve(options, endpoints);
+  return 0;
+}
+
+void App::Impl::serve(const RunOptions& options, const std::vector<io::Endpoint>& endpoints) {
+  // However it ends: by an exception of a factory or of `on_listening` too.
+  struct End {
+    Impl& app;
+    ~End() { app.end(); }
+  } end{*this};
   shared.serving.store(true, std::memory_order_release);
   if (options.handle_signals) {
     signals.add(SIGTERM);
@@ -153,27 +192,39 @@ int App::Impl::run(RunOptions options) {
   const VerifierHost host{control, shared.options.log};
   each_backend([&](const VerifierBackend& backend) { backend.start(host); });
   for (const auto& worker : shared.workers) worker->start();
+  for (const auto& worker : shared.workers) worker->wait_until_serving();
   if (options.on_listening) {
     for (const io::Endpoint& endpoint : endpoints) {
       options.on_listening((shared.tls != nullptr ? "wss://" : "ws://") + endpoint.text());
     }
   }
   if (stopping) stop();
-  {
-    const auto guard = boost::asio::make_work_guard(control);
-    control.run();
-  }
+  const auto guard = boost::asio::make_work_guard(control);
+  control.run();
+}
+
+void App::Impl::end() noexcept {
   // The workers stay: another thread may be publishing at this moment, which is then heard by nobody.
+  shared.serving.store(false, std::memory_order_release);
+  for (const auto& worker : shared.workers) worker->stop();
   for (const auto& worker : shared.workers) worker->join();
+  ended = true;
+  boost::system::error_code ignored;
+  signals.clear(ignored);  // from here on they have their default effect again
+  control.destroy_waiting();
   each_backend([](const VerifierBackend& backend) { backend.stop(); });
-  return 0;
 }
 
 void App::Impl::wait_for_signals() {
   signals.async_wait([this](const boost::system::error_code& error, int) {
     if (error) return;
-    // Who asks a second time does not want to wait for the first.
-    if (draining) return stop_workers();
+    // Who asks a second time does not want to wait for the first; and a third signal is not ours any more, so
+    // that it ends a program whose callback never returns.
+    if (draining) {
+      boost::system::error_code ignored;
+      signals.clear(ignored);
+      return stop_workers();
+    }
     begin_drain();
     wait_for_signals();
   });
@@ -235,7 +286,7 @@ App& App::get_async(std::string path, std::function<awaitable<Response>(Request&
 }
 
 App& App::files(std::string path, std::string folder) {
-  const auto files = std::make_shared<const server::StaticFiles>(std::move(folder));
+  const auto files = std::make_shared<const server::StaticFiles>(std::move(folder), impl_->file_cache);
   // "/app" and "/app/" mean everything below it.
   if (!path.ends_with('*')) path += path.ends_with('/') ? "*" : "/*";
   return get(std::move(path), [files](Request& request) { return files->serve(request.param("*")); });
@@ -248,10 +299,10 @@ void App::add_worker_state(std::type_index type, std::function<std::any()> facto
 int App::run(RunOptions options) { return impl_->run(std::move(options)); }
 void App::stop() { impl_->stop(); }
 
-void App::publish(std::string_view channel, std::string_view text) {
+bool App::publish(std::string_view channel, std::string_view text) {
   std::string frame;
   ws::append_frame(frame, {.opcode = ws::Opcode::kText}, text);
-  impl_->shared.publish(nullptr, channel, std::make_shared<const std::string>(std::move(frame)));
+  return impl_->shared.publish(nullptr, channel, std::make_shared<const std::string>(std::move(frame)));
 }
 
 std::size_t App::connections() const {

@@ -202,7 +202,7 @@ TEST_P(CloseTest, ReportsAPeerThatIsTooSlow) {
 
 TEST_P(CloseTest, ReportsAPeerThatFellSilent) {
   route.limits.ping_interval = 50ms;
-  route.limits.idle_timeout = 200ms;
+  route.limits.idle_timeout = 1s;
   start();
   const auto c = open();
   expect_one("1006 idle_timeout idle_timeout");

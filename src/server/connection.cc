@@ -37,12 +37,14 @@ Failure failure_of(const ws::Event& event) {
 
 }  // namespace
 
-Connection::Connection(Worker& worker, int fd, const http::IpAddress& address)
+Connection::Connection(Worker& worker, int fd, const http::IpAddress& address, bool proxied)
     : worker_(worker),
       stream_(fd, worker.shared().tls.get()),
       state_(policy_before_route(worker), worker.now()),
       decoder_(ws::Role::kServer),
-      address_(address) {
+      address_(address),
+      proxied_(proxied),
+      proxy_header_due_(proxied) {
   base::random_bytes(id_);
   handshake_ = std::make_shared<Handshake>(worker, worker.shared().options.limits, address, id_);
   arm_timer();
@@ -79,12 +81,16 @@ void Connection::on_timer() {
 
 void Connection::on_ready(io::Readiness readiness) {
   if (dropped()) return;
+  if (proxy_header_due_ && !take_proxy_header(readiness.peer_closed)) return;
   if (!stream_.handshaken() && !advance_tls()) return;
   if (readiness.error && !readiness.readable) return lost();
-  if (readiness.writable) flush_outbox();
+  // A TLS read may have had something to say first, such as its half of a key update.
+  const bool read_on = readiness.writable && tls_wants_write_;
+  if (read_on) tls_wants_write_ = false;
+  if (readiness.writable) flush();
   if (dropped()) return;
-  if (readiness.readable || readiness.peer_closed) {
-    if (reads_paused_) {
+  if (readiness.readable || readiness.peer_closed || read_on) {
+    if (reads_paused_ || waiting_) {
       // The peer has ended its direction while we are not reading. What it sent before still counts, so
       // stop waiting for hang-ups (they would be reported for ever) and go on.
       if (readiness.peer_closed) {
@@ -93,6 +99,8 @@ void Connection::on_ready(io::Readiness readiness) {
       }
       return;
     }
+    // Out of budget: the poller reports it again in the next turn.
+    if (ws_mode_ && worker_.flow_spent() && !read_on) return;
     read();
   }
 }
@@ -100,20 +108,50 @@ void Connection::on_ready(io::Readiness readiness) {
 bool Connection::advance_tls() {
   // Out of budget: the socket stays readable, so the poller reports it again in the next turn.
   if (!worker_.take_tls_budget()) return false;
-  switch (stream_.handshake()) {
+  std::string why;
+  switch (stream_.handshake(&why)) {
     case io::IoStatus::kOk:
       set_interest(true, false);
       return true;
     case io::IoStatus::kWantRead: set_interest(true, false); return false;
     case io::IoStatus::kWantWrite: set_interest(true, true); return false;
-    case io::IoStatus::kEof:
-    case io::IoStatus::kError: lost(); return false;
+    case io::IoStatus::kError: log_tls_failure(why); [[fallthrough]];
+    case io::IoStatus::kEof: lost(); return false;
   }
   return false;
 }
 
 void Connection::resume() {
-  if (!dropped() && !reads_paused_) read();
+  listed_ = false;
+  if (dropped()) return;
+  const bool waited = waiting_;
+  waiting_ = false;
+  if (reads_paused_) return;
+  if (!waited) return read();
+  state_.heard(worker_.now().mono);  // it was not the peer that kept silent
+  process_held();
+}
+
+void Connection::read_later() {
+  if (listed_) return;
+  listed_ = true;
+  worker_.read_again(*this);
+}
+
+// Whether the next message must wait: nobody takes more than its share of a turn, and nobody publishes faster than
+// the members' workers deliver. Those who only listen are read all the same.
+bool Connection::must_wait() {
+  if (worker_.flow_spent() || (publishes_ && state_.authenticated() && worker_.hub().backlogged())) {
+    waiting_ = true;
+    read_later();
+  } else if (publishes_ && state_.authenticated() &&
+             worker_.shared().full_inboxes.load(std::memory_order_relaxed) > 0) {
+    waiting_ = true;
+    if (listed_) return true;
+    listed_ = true;
+    worker_.wait_to_publish(*this);
+  }
+  return waiting_;
 }
 
 void Connection::read() {
@@ -136,15 +174,16 @@ void Connection::read() {
         return lost();
       case io::IoStatus::kError: return lost();
     }
-    if (dropped() || reads_paused_) return;
+    if (dropped() || reads_paused_ || waiting_) return;
     // A buffer that was not filled means an empty socket; level triggering reports whatever comes next.
     if (!stream_.has_buffered() && result.bytes < buffer.size()) return;
   }
-  if (stream_.has_buffered()) worker_.read_again(*this);
+  if (stream_.has_buffered()) read_later();
 }
 
 // Everything that a peer sends goes through here, in order: first the head, then frames. It stops where the
-// machine pauses reading; what is left is held, and goes through here again when reading resumes.
+// machine pauses reading or the next message must wait; what is left is held, and goes through here again when
+// reading resumes.
 void Connection::process(std::span<char> input) {
   parsing_ = true;
   while (!input.empty() && !reads_paused_ && !dropped()) {
@@ -152,8 +191,10 @@ void Connection::process(std::span<char> input) {
       if (!process_head(input)) break;
       continue;
     }
+    if (must_wait()) break;
     const ws::Event event = decoder_.next(input, deflate_bits_ != 0 ? &worker_.inflater() : nullptr);
     if (event.kind == ws::Event::Kind::kNeedMore) break;
+    worker_.spend_flow();
     take(event);
   }
   // Gives back the memory of the last message, and tells a decoder that has ended to discard.
@@ -162,7 +203,7 @@ void Connection::process(std::span<char> input) {
     (void)decoder_.next(nothing);
   }
   parsing_ = false;
-  if (!reads_paused_ || dropped()) return;
+  if ((!reads_paused_ && !waiting_) || dropped()) return;
   if (!input.empty()) {
     if (held_ == nullptr) held_ = std::make_unique<std::string>();
     held_->append(input.data(), input.size());
@@ -171,14 +212,15 @@ void Connection::process(std::span<char> input) {
 }
 
 void Connection::process_held() {
-  if (parsing_ || reads_paused_ || dropped()) return;
+  if (parsing_ || reads_paused_ || waiting_ || dropped()) return;
   if (held_ != nullptr) {
     const auto held = std::exchange(held_, nullptr);
     process({held->data(), held->size()});
   }
-  if (reads_paused_ || dropped()) return;
+  if (reads_paused_ || waiting_ || dropped()) return;
+  set_interest(true, want_write_);
   if (peer_ended_) return read();
-  if (stream_.has_buffered()) worker_.read_again(*this);
+  if (stream_.has_buffered()) read_later();
 }
 
 // False: nothing more to do with this input.
@@ -197,6 +239,11 @@ bool Connection::process_head(std::span<char>& input) {
   apply(auth::HeadReceived{});
   // From here to the decision nothing is read: what the peer sends too early waits, bounded, for the answer.
   reads_paused_ = true;
+  if (const auto failure = settle_address()) {
+    apply(auth::UpgradeParsed{.refused = *failure});
+    return true;
+  }
+  handshake_->set_certificate(stream_.peer_certificate());
   handshake_->run(*this);
   return true;
 }

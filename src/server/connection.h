@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/auth/credentials.h"
 #include "core/auth/inband.h"
 #include "core/auth/state_machine.h"
 #include "core/base/timer_wheel.h"
@@ -34,11 +36,13 @@ struct WsRoute;
 /// the actions that come back; whether something may happen is never decided here. It stays in memory until
 /// the turn in which it was dropped has ended. Belongs to its worker's thread.
 ///
-/// The implementation is in four files: connection.cc (life, reading, timers), connection_output.cc (writing),
-/// connection_actions.cc (what the machine orders) and connection_inband.cc (messages and the control protocol).
+/// The implementation is in five files: connection.cc (life, reading, timers), connection_peer.cc (whose it is),
+/// connection_output.cc (writing), connection_actions.cc (what the machine orders) and connection_inband.cc
+/// (messages and the control protocol).
 class Connection final : public io::Watcher, public base::TimerWheel::Node {
  public:
-  Connection(Worker& worker, int fd, const http::IpAddress& address);
+  /// `proxied`: the peer at `address` is a trusted proxy, and who the client is remains to be said.
+  Connection(Worker& worker, int fd, const http::IpAddress& address, bool proxied);
   ~Connection();
 
   // ---- Events from the worker
@@ -56,8 +60,10 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void evict(Failure failure);
   /// Goes on with what was held while reads paused; to be called when an answer came outside of reading.
   void process_held();
-  /// Ends the turn for this connection: everything queued goes to the kernel.
+  /// Everything queued goes to the kernel, as far as it takes it. Runs none of the user's code but `on_close`.
   void flush();
+  /// The turn ends: flushes, and runs `on_drain` where it is owed.
+  void end_turn();
 
   // ---- For handlers
   SendResult send(ws::Opcode opcode, std::string_view payload);
@@ -84,8 +90,21 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] const std::vector<Subscription>& subscriptions() const noexcept { return subscriptions_; }
   [[nodiscard]] Handshake* handshake() noexcept { return handshake_.get(); }
   [[nodiscard]] bool dropped() const noexcept { return !stream_.open(); }
+  /// Whether the user's code may still publish in its name: in `on_close` it says goodbye.
+  [[nodiscard]] bool may_publish() const noexcept { return state_.authenticated() || in_on_close_; }
+  [[nodiscard]] bool closes() const noexcept { return in_on_close_; }
+  /// It publishes: while publications wait, it does.
+  void set_publishes() noexcept { publishes_ = true; }
+  /// Whether it is in one of the worker's lists of connections to be read again; it is not any more.
+  [[nodiscard]] bool take_listed() noexcept {
+    const bool listed = listed_;
+    listed_ = false;
+    return listed;
+  }
   /// Bytes outside of frames: an HTTP answer.
   void send_raw(std::string_view bytes);
+  /// Likewise, and not copied.
+  void send_raw(Frame bytes);
   /// After the answer to a plain request: our direction ends when it is written.
   void finish_answer();
   void set_place(std::uint32_t slot, std::uint32_t generation) noexcept {
@@ -99,6 +118,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   // connection.cc
   void read();
   void process(std::span<char> input);
+  [[nodiscard]] bool must_wait();
+  void read_later();
   bool process_head(std::span<char>& input);
   void take(const ws::Event& event);
   void lost();
@@ -108,6 +129,12 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] bool advance_tls();
   [[nodiscard]] const auth::Policy& policy() const noexcept;
 
+  // connection_peer.cc
+  [[nodiscard]] bool take_proxy_header(bool peer_closed);
+  [[nodiscard]] std::optional<Failure> settle_address();
+  [[nodiscard]] bool set_client(const http::IpAddress& address);
+  void log_tls_failure(std::string_view why);
+
   // connection_actions.cc
   void execute(const auth::Actions& actions);
   void execute(const auth::Action& action);
@@ -115,6 +142,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void reject_over_http(Failure failure);
   void accept_upgrade();
   void start_verify();
+  void redeem_ticket(const auth::Credential& ticket);
   void start_recheck();
   void refused(const Verdict& verdict);
   [[nodiscard]] auth::PrincipalRef keep(auth::PrincipalRef who) const;
@@ -141,6 +169,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   SendResult enqueue(ws::Opcode opcode, std::string_view payload, bool compressible);
   [[nodiscard]] bool room_for(std::size_t bytes);
   void flush_outbox();
+  void drop_unbegun();
+  void expire_queued();
   void written();
 
   /// Runs a user's callback. What it throws ends the connection with 1011.
@@ -173,7 +203,10 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   std::uint8_t deflate_bits_ = 0;               // 0: permessage-deflate was not negotiated
   bool control_protocol_ : 1 = false;           // sallyport.v1 was selected
   bool ws_mode_ : 1 = false;                    // a 101 has been sent
-  bool reads_paused_ : 1 = false;
+  bool reads_paused_ : 1 = false;               // the machine says so
+  bool waiting_ : 1 = false;                    // not read: the turn's budget is spent, or publications wait
+  bool listed_ : 1 = false;                     // in a list of the worker's, to be read again
+  bool publishes_ : 1 = false;
   bool want_read_ : 1 = true;
   bool want_write_ : 1 = false;
   bool peer_ended_ : 1 = false;                 // FIN seen while reads were paused
@@ -181,10 +214,15 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   bool closed_by_peer_ : 1 = false;
   bool end_when_written_ : 1 = false;           // FIN follows what is queued
   bool dirty_ : 1 = false;                      // in the worker's list of connections to flush
-  bool was_blocked_ : 1 = false;                // on_drain is owed
+  bool was_blocked_ : 1 = false;                // the kernel has refused some of what is queued
+  bool drain_owed_ : 1 = false;                 // since then it has taken everything
+  bool announced_ : 1 = false;                  // on_open has been called, or would have been
+  bool in_on_close_ : 1 = false;
   bool released_ : 1 = false;
   bool parsing_ : 1 = false;                    // inside process(): do not enter it again
-  bool tls_wants_write_ : 1 = false;
+  bool tls_wants_write_ : 1 = false;            // to be read again when the socket takes bytes
+  bool proxied_ : 1;                            // `address_` is a trusted proxy's: it may name another one
+  bool proxy_header_due_ : 1;                   // the first bytes may be the PROXY protocol's
 };
 
 }  // namespace sallyport::server

@@ -48,7 +48,7 @@ void Connection::execute(const auth::Action& action) {
     case kPauseReads: reads_paused_ = true; return;
     case kResumeReads:
       reads_paused_ = false;
-      return set_interest(true, want_write_);
+      return set_interest(!waiting_, want_write_);
     case kRegister: return register_opened();
     case kUnregister:
       worker_.shared().open.fetch_sub(1, std::memory_order_relaxed);
@@ -77,6 +77,8 @@ void Connection::execute(const auth::Action& action) {
       return;
     case kClose: {
       if (opened_at_ == base::MonoTime{}) log_refusal(*action.failure);  // in the vestibule
+      const int status = auth::row(*action.failure).status;
+      if (opened_at_ != base::MonoTime{} && (status == 401 || status == 403)) drop_unbegun();
       const auto profile = route_ != nullptr ? route_->close_profile : auth::CloseProfile::kIana;
       return send_close(auth::close_code(*action.failure, profile), reason(*action.failure));
     }
@@ -105,6 +107,8 @@ void Connection::execute(const auth::Action& action) {
 // ---- Refusing and accepting the upgrade
 
 void Connection::reject(Failure failure) {
+  // Middleware that still runs, past its deadline for example, has nobody left to work for.
+  if (handshake_ != nullptr) handshake_->cancel();
   log_refusal(failure);
   reads_paused_ = false;
   held_.reset();
@@ -182,6 +186,10 @@ void Connection::start_verify() {
     who.subject = "anonymous:" + text_of(id_);
     return verified(generation, Verdict::accept(std::move(who)));
   }
+  if (handshake_ != nullptr && handshake_->credential() &&
+      handshake_->credential()->kind == CredentialKind::kTicket) {
+    return redeem_ticket(*std::exchange(handshake_->credential(), {}));
+  }
   if (handshake_ != nullptr && handshake_->credential()) {
     verification_ = std::make_shared<Verification>(
         route_->spec.auth.verifier, std::make_shared<const auth::Credential>(
@@ -193,9 +201,13 @@ void Connection::start_verify() {
     return verified(generation, Verdict::accept(cached));
   }
   if (const auto failure = worker_.refusals().find(key, worker_.now().mono)) {
-    return verified(generation, Verdict::refuse(*failure, "refused a moment ago"));
+    const bool over = worker_.shared().admission.over_limit(address_, worker_.now().mono);
+    return verified(generation, Verdict::refuse(over && !state_.authenticated() ? Failure::kTooManyRequests : *failure,
+                                                "refused a moment ago"));
   }
-  if (!worker_.shared().admission.may_verify(address_, worker_.now().mono)) {
+  // What strangers behind the same address do is not held against an open connection; its refreshes have a limit
+  // of their own.
+  if (!state_.authenticated() && !worker_.shared().admission.may_verify(address_, worker_.now().mono)) {
     return verified(generation, Verdict::refuse(Failure::kTooManyRequests,
                                                 "too many refused credentials from this address"));
   }
@@ -232,6 +244,26 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
     worker_.keep_until_turn_ends(std::exchange(verification_, nullptr));
   }
   process_held();
+}
+
+// A ticket's principal was verified when it was issued, and ends as that credential does.
+void Connection::redeem_ticket(const auth::Credential& ticket) {
+  const std::uint32_t generation = state_.generation();
+  const http::Head& head = handshake_->request().head;
+  auto taken = worker_.shared().tickets.take(ticket.token.reveal(), head.raw_path(),
+                                             head.find("origin").value_or(""), worker_.now().mono);
+  if (!taken) {
+    const bool expired = taken.error() == TicketStore::Bad::kExpired;
+    return verified(generation, Verdict::refuse(expired ? Failure::kTokenExpired : Failure::kInvalidToken,
+                                                std::string(describe(taken.error()))));
+  }
+  auto credential = taken->credential;
+  if (credential == nullptr) {
+    credential = std::make_shared<const auth::Credential>(auth::Credential{.kind = CredentialKind::kTicket});
+  }
+  verification_ = std::make_shared<Verification>(route_->spec.auth.verifier, std::move(credential),
+                                                 CredentialKind::kTicket);
+  verified(generation, Verdict::accept(taken->principal));
 }
 
 // Counts, remembers and tells a refusal; what follows from it is the machine's.
@@ -301,12 +333,11 @@ std::optional<Failure> Connection::denied(const Principal& who) {
     Request view(*request);
     if (route_->spec.authorize(who, view)) return std::nullopt;
     return Failure::kForbidden;
-  } catch (const std::exception& error) {
+  } catch (...) {
     Event(worker_.shared().options.log, LogLevel::kError, "ws.handler_threw")
         .with("connection", text_of(id_))
         .with("route", route_->path)
-        .with("what", error.what());
-  } catch (...) {
+        .with("what", what_of(std::current_exception()));
   }
   return Failure::kInternal;
 }
@@ -322,6 +353,7 @@ void Connection::register_opened() {
 }
 
 void Connection::run_open() {
+  if (dropped()) return;  // what was said to it first has found nobody
   const CredentialKind kind =
       verification_ != nullptr ? verification_->kind() : CredentialKind::kNone;
   Event(worker_.shared().options.log, LogLevel::kDebug, "ws.open")
@@ -337,6 +369,7 @@ void Connection::run_open() {
   worker_.keep_until_turn_ends(std::exchange(handshake_, nullptr));
   guard([this] {
     if (route_->spec.make_data) data_ = route_->spec.make_data();
+    announced_ = true;  // whoever throws in on_open still hears the end; without its data nobody does
     if (!route_->spec.on_open) return;
     sallyport::Connection view(*this);
     route_->spec.on_open(view);
@@ -352,11 +385,13 @@ void Connection::run_close(std::optional<Failure> failure) {
             .failure = failure};
   if (failure) why.reason = reason(*failure);
   log_close(why);
-  if (!route_->spec.on_close) return;
+  if (!announced_ || !route_->spec.on_close) return;
+  in_on_close_ = true;
   guard([&] {
     sallyport::Connection view(*this);
     route_->spec.on_close(view, why);
   });
+  in_on_close_ = false;
 }
 
 void Connection::recheck_subscriptions() {
@@ -375,10 +410,16 @@ void Connection::recheck_subscriptions() {
 void Connection::send_close(std::uint16_t code, std::string_view reason) {
   reads_paused_ = false;
   held_.reset();
+  if (waiting_) {
+    waiting_ = false;
+    worker_.unlist(*this);
+    if (stream_.has_buffered()) read_later();
+  }
   set_interest(true, want_write_);
   if (close_sent_ || dropped()) return;
   const auto payload = ws::encode_close(static_cast<ws::CloseCode>(code), reason);
   enqueue(ws::Opcode::kClose, payload ? payload->view() : std::string_view(), false);
+  if (close_sent_) return;  // its authority has ended meanwhile
   close_sent_ = true;
   close_code_ = code;
 }

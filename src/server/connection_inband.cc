@@ -24,7 +24,7 @@ void Connection::take_message(ws::Opcode opcode, std::string_view payload) {
   if (!within_rate()) return apply(auth::Violation{Failure::kRateLimited});
   // The check of every message: is the authority still there at this moment?
   const auth::Actions actions =
-      auth::step(state_, auth::MessageReceived{}, policy(), worker_.now());
+      auth::step(state_, auth::MessageReceived{}, policy(), worker_.fresh_now());
   if (!actions.has(auth::ActionKind::kDeliver)) {
     execute(actions);
     return arm_timer();
@@ -67,8 +67,9 @@ void Connection::present(CredentialKind kind, base::Secret token) {
   // One already under way is left to the machine, which ends the connection.
   if (state_.phase() != auth::Phase::kReauthenticating) {
     verification_ = std::make_shared<Verification>(
-        route_->spec.auth.verifier, std::make_shared<const auth::Credential>(
-                                        auth::Credential{.kind = kind, .token = std::move(token)}));
+        route_->spec.auth.verifier,
+        std::make_shared<const auth::Credential>(auth::Credential{
+            .kind = kind, .token = std::move(token), .certificate = stream_.peer_certificate()}));
   }
   apply(auth::CredentialsReceived{});
 }
@@ -113,8 +114,11 @@ void Connection::take_channel_message(const auth::ControlMessage& message) {
   std::string frame;
   ws::append_frame(frame, {.opcode = ws::Opcode::kText},
                    auth::publication(message.channel, principal().subject, message.data));
-  worker_.shared().publish(&worker_, message.channel,
-                           std::make_shared<const std::string>(std::move(frame)));
+  set_publishes();
+  if (!worker_.shared().publish(&worker_, message.channel,
+                                std::make_shared<const std::string>(std::move(frame)))) {
+    return fail(reason(Failure::kUnavailable));
+  }
   if (!message.id.empty()) say(auth::channel_answer("published", message.channel, message.id));
 }
 

@@ -21,7 +21,7 @@ constexpr std::size_t kDeflateFrom = 64;
 SendResult Connection::send(ws::Opcode opcode, std::string_view payload) {
   if (!state_.authenticated()) return SendResult::kDropped;
   const auth::Actions actions =
-      auth::step(state_, auth::Delivery{}, policy(), worker_.now());
+      auth::step(state_, auth::Delivery{}, policy(), worker_.fresh_now());
   if (!actions.has(auth::ActionKind::kDeliver)) {
     execute(actions);
     arm_timer();
@@ -33,7 +33,7 @@ SendResult Connection::send(ws::Opcode opcode, std::string_view payload) {
 bool Connection::deliver(const Frame& frame) {
   if (!state_.authenticated()) return false;
   const auth::Actions actions =
-      auth::step(state_, auth::Delivery{}, policy(), worker_.now());
+      auth::step(state_, auth::Delivery{}, policy(), worker_.fresh_now());
   if (!actions.has(auth::ActionKind::kDeliver)) {
     execute(actions);
     arm_timer();
@@ -41,6 +41,7 @@ bool Connection::deliver(const Frame& frame) {
   }
   if (!room_for(frame->size())) return false;
   if (worker_.corked(*this)) flush_outbox();  // what was said before goes first
+  if (close_sent_ || dropped()) return false;
   outbox_.push(frame);
   written();
   return true;
@@ -60,8 +61,8 @@ SendResult Connection::enqueue(ws::Opcode opcode, std::string_view payload, bool
   if (!room_for(size)) return SendResult::kDropped;
   if (outbox_.empty() && size <= Worker::kCorkBytes) {
     std::string& cork = worker_.cork(*this);
-    if (cork.size() + size > Worker::kCorkBytes) flush_outbox();
-    if (dropped()) return SendResult::kDropped;
+    if (worker_.corked(*this) && cork.size() + size > Worker::kCorkBytes) flush_outbox();
+    if (close_sent_ || dropped()) return SendResult::kDropped;
     if (outbox_.empty()) {
       ws::append_frame(worker_.cork(*this), start, payload);
       written();
@@ -69,7 +70,7 @@ SendResult Connection::enqueue(ws::Opcode opcode, std::string_view payload, bool
     }
   }
   if (worker_.corked(*this)) flush_outbox();
-  if (dropped()) return SendResult::kDropped;
+  if (close_sent_ || dropped()) return SendResult::kDropped;
   std::string frame;
   ws::append_frame(frame, start, payload);
   outbox_.push(std::make_shared<const std::string>(std::move(frame)));
@@ -83,7 +84,16 @@ SendResult Connection::enqueue(ws::Opcode opcode, std::string_view payload, bool
 
 void Connection::send_raw(std::string_view bytes) {
   if (dropped()) return;
-  worker_.cork(*this).append(bytes);
+  std::string& cork = worker_.cork(*this);
+  if (dropped()) return;
+  cork.append(bytes);
+  written();
+}
+
+void Connection::send_raw(Frame bytes) {
+  if (worker_.corked(*this)) flush_outbox();
+  if (dropped()) return;
+  outbox_.push(std::move(bytes));
   written();
 }
 
@@ -112,8 +122,34 @@ void Connection::written() {
 }
 
 void Connection::flush() {
-  dirty_ = false;
+  if (!dropped()) expire_queued();
   if (!dropped()) flush_outbox();
+}
+
+void Connection::end_turn() {
+  dirty_ = false;
+  flush();
+  if (!drain_owed_ || was_blocked_ || dropped()) return;
+  drain_owed_ = false;
+  if (!state_.authenticated() || route_ == nullptr || !route_->spec.on_drain) return;
+  guard([this] {
+    sallyport::Connection view(*this);
+    route_->spec.on_drain(view);
+  });
+}
+
+// What is queued and has not begun on the wire is dropped: it was said under an authority that has ended.
+void Connection::drop_unbegun() {
+  if (worker_.corked(*this)) {
+    std::string& cork = worker_.cork_bytes();
+    cork.resize(unit_end(cork, 0));  // the 101 stays
+  }
+  outbox_.drop_unbegun(stream_.committed());
+}
+
+// What waited, for its turn or for a slow peer, is judged once more. Otherwise the Close takes its place.
+void Connection::expire_queued() {
+  if (state_.authenticated() && worker_.fresh_now().wall >= state_.authority_end()) apply(auth::Delivery{});
 }
 
 void Connection::flush_outbox() {
@@ -130,7 +166,10 @@ void Connection::flush_outbox() {
       done = result.bytes;
     }
     bytes_out_ += cork.size();
-    if (done < cork.size()) outbox_.push_rest(std::string_view(cork).substr(done));
+    if (done < cork.size()) {
+      const std::size_t begun = ws_mode_ ? unit_end(cork, done) : cork.size();
+      outbox_.push_rest(std::string_view(cork).substr(done), begun - done);
+    }
     worker_.uncork();
   }
   if (!outbox_.empty()) {
@@ -139,7 +178,7 @@ void Connection::flush_outbox() {
     bytes_out_ += before - outbox_.bytes();
     if (status == io::IoStatus::kError || status == io::IoStatus::kEof) return lost();
   }
-  set_interest(want_read_, !outbox_.empty());
+  set_interest(want_read_, !outbox_.empty() || tls_wants_write_);
   if (!outbox_.empty()) {
     was_blocked_ = true;
     return;
@@ -149,13 +188,10 @@ void Connection::flush_outbox() {
     stream_.shutdown_write();
   }
   if (was_blocked_) {
+    // on_drain runs when the turn ends: a flush may be another connection's doing, in the middle of its work.
     was_blocked_ = false;
-    if (state_.authenticated() && route_ != nullptr && route_->spec.on_drain) {
-      guard([this] {
-        sallyport::Connection view(*this);
-        route_->spec.on_drain(view);
-      });
-    }
+    drain_owed_ = true;
+    written();
   }
 }
 

@@ -39,11 +39,14 @@ bool Connection::unsubscribe(std::string_view channel) {
 }
 
 void Connection::publish(std::string_view channel, const Message& message) {
-  if (!self_->state().authenticated()) return;
+  if (!self_->may_publish()) return;
   std::string frame;
   ws::append_frame(frame, {.opcode = opcode_of(message.binary)}, message.data);
-  self_->worker().shared().publish(&self_->worker(), channel,
-                                   std::make_shared<const std::string>(std::move(frame)));
+  // From on_close in another turn: it may run in the middle of a delivery, and a room full of slow members, each of
+  // whose ends is told to the others, would nest as deep as it is full.
+  server::Worker* const from = self_->closes() ? nullptr : &self_->worker();
+  self_->set_publishes();
+  self_->worker().shared().publish(from, channel, std::make_shared<const std::string>(std::move(frame)));
 }
 
 void Connection::close(std::uint16_t code, std::string_view reason) { self_->close(code, reason); }

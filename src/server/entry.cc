@@ -7,6 +7,7 @@
 
 #include "core/auth/failure.h"
 #include "core/http/origin.h"
+#include "server/log_text.h"
 #include "server/shared.h"
 
 namespace sallyport::server {
@@ -35,7 +36,8 @@ std::optional<Refused> check_origin(const WsRoute& route, const EntryRequest& re
   if (decision != http::OriginDecision::kAllowed) {
     return Refused{Failure::kOriginNotAllowed, decision == http::OriginDecision::kMissing
                                                    ? "no Origin, which a cookie demands"
-                                                   : "the Origin is not among the route's"};
+                                                   : origins.size() > 1 ? "two Origin"
+                                                                        : foreign_origin_for_log(origins.front())};
   }
   if (!*site || !auth::ambient(kind)) return std::nullopt;
   // Only browsers send it, and they send an Origin with every handshake.
@@ -60,8 +62,8 @@ std::expected<Admitted, Refused> enter(const Shared& shared, const WsRoute& rout
       credential && *credential ? (*credential)->kind : CredentialKind::kNone;
   if (auto refused = check_origin(route, request, kind)) return std::unexpected(std::move(*refused));
   // A page whose name resolves to a loopback address is foreign, whatever its name is (DNS rebinding).
-  if (shared.check_loopback_host && request.address.is_loopback() &&
-      !http::host_is_loopback(request.head.host())) {
+  // Every listener is on loopback then, so whoever asks is on this machine, whatever a proxy says of its client.
+  if (shared.check_loopback_host && !http::host_is_loopback(request.head.host())) {
     return std::unexpected(Refused{Failure::kForbidden, "the Host names another machine than this one"});
   }
   if (!route.addresses.permits(request.address)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <exception>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -7,8 +9,8 @@
 
 namespace sallyport::server {
 
-/// Collects an event's fields and hands it to the sink when it goes out of scope; does nothing without a
-/// sink. Values are what the server knows, never a whole header and never a credential.
+/// Collects an event's fields and hands it to the sink, which does not throw, when it goes out of scope; does
+/// nothing without a sink. Values are what the server knows, never a whole header and never a credential.
 class Event {
  public:
   Event(const LogSink& sink, LogLevel level, std::string_view name)
@@ -34,5 +36,16 @@ class Event {
   const LogSink& sink_;
   LogEvent event_;
 };
+
+/// What the user's code has thrown, as text for the log. The text is theirs.
+[[nodiscard]] inline std::string what_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception of unknown type";
+  }
+}
 
 }  // namespace sallyport::server

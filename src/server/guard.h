@@ -17,10 +17,8 @@ void Connection::guard(Callback&& callback) {
   try {
     callback();
     return;
-  } catch (const std::exception& error) {
-    what = error.what();
   } catch (...) {
-    what = "an exception of unknown type";
+    what = what_of(std::current_exception());
   }
   Event(worker_.shared().options.log, LogLevel::kError, "ws.handler_threw")
       .with("connection", text_of(id_))

@@ -105,6 +105,66 @@ TEST_F(HandlerTest, GivesEveryWorkerItsOwnState) {
   EXPECT_EQ(server::find_worker_state(typeid(Counter)), nullptr);  // not on this thread
 }
 
+TEST_F(HandlerTest, CarriesDataThatCanOnlyBeMoved) {
+  struct Owner {
+    std::unique_ptr<int> count = std::make_unique<int>(0);
+  };
+  server.app.ws<Owner>("/", {.auth = with_token(), .on_message = [](ConnectionOf<Owner>& c, Message) {
+                               c.send(std::to_string(++*c.data().count));
+                             }});
+  server.start();
+  const auto c = open();
+  c->send("x");
+  c->send("x");
+  EXPECT_EQ(c->hear_text(), "1");
+  EXPECT_EQ(c->hear_text(), "2");
+}
+
+TEST_F(HandlerTest, RunsNoCallbackWhereTheDataCannotBeMade) {
+  struct Broken {
+    int moves = 0;
+    Broken() { throw std::runtime_error("out of players"); }
+  };
+  const auto never = [this](ConnectionOf<Broken>& c) {
+    events.add("called");
+    ++c.data().moves;
+  };
+  server.app.ws<Broken>("/", {.auth = with_token(),
+                              .on_open = never,
+                              .on_message = [never](ConnectionOf<Broken>& c, Message) { never(c); },
+                              .on_close = [never](ConnectionOf<Broken>& c, const Close&) { never(c); }});
+  server.start();
+  Client c(server.port());
+  ASSERT_EQ(c.upgrade("/", bearer(token()), Client::frame("early")).status, 101);
+  EXPECT_EQ(c.hear_close(), 1011);
+  EXPECT_TRUE(server.empties());
+  EXPECT_EQ(events.size(), 0U);
+  EXPECT_EQ(log.count("ws.handler_threw", "out of players"), 1U);
+  EXPECT_EQ(log.count("ws.close", "reason=internal"), 1U);
+}
+
+TEST_F(HandlerTest, SaysWhichDataOrStateThereIsNot) {
+  struct Missing {
+    int unused = 0;
+  };
+  server.app.ws("/", {.auth = with_token(), .on_message = [](Connection& c, Message m) {
+                        if (m.data == "data") {
+                          ++ConnectionOf<Missing>(c).data().unused;
+                        } else {
+                          ++worker_state<Missing>().unused;
+                        }
+                      }});
+  server.start();
+  for (const char* wanted : {"data", "state"}) {
+    const auto c = open();
+    c->send(wanted);
+    EXPECT_EQ(c->hear_close(), 1011);
+  }
+  EXPECT_EQ(log.count("ws.handler_threw", "Missing"), 2U);
+  EXPECT_EQ(log.count("ws.handler_threw", "no per_worker of that type"), 1U);
+  EXPECT_THROW((void)worker_state<Missing>(), std::logic_error);
+}
+
 TEST_F(HandlerTest, KnowsTheConnectionItSpeaksTo) {
   server.app.ws("/:room/:name", {.auth = with_token(), .on_open = [](Connection& c) {
                                    EXPECT_EQ(c.param("room"), "b lue");

@@ -9,9 +9,16 @@
 #include "server/connection.h"
 #include "server/entry.h"
 #include "server/events.h"
+#include "server/log_text.h"
 #include "server/worker.h"
 
 namespace sallyport::server {
+namespace {
+
+// Up to here a body goes out in one piece with its head. Almost always the kernel takes that at once.
+constexpr std::size_t kCopiedBodyBytes = 16 * 1024;
+
+}  // namespace
 
 Handshake::Handshake(Worker& worker, ServerLimits limits, const http::IpAddress& address,
                      const ConnectionId& id)
@@ -26,15 +33,36 @@ Handshake::Handshake(Worker& worker, ServerLimits limits, const http::IpAddress&
 Handshake::~Handshake() = default;
 
 std::expected<std::optional<std::size_t>, http::HeadError> Handshake::feed(std::string_view data) {
-  auto fed = reader_.feed(data);
-  if (fed && *fed) {
+  std::size_t used = 0;
+  if (!head_complete_) {
+    const auto fed = reader_.feed(data);
+    if (!fed || !*fed) return fed;
+    used = **fed;
     head_complete_ = true;
     state_->head = reader_.take();
   }
-  return fed;
+  const std::string_view more = data.substr(used, body_missing());
+  body_ += more;
+  used += more.size();
+  complete_ = body_missing() == 0;
+  if (!complete_) return std::nullopt;
+  return used;
 }
 
-void Handshake::cancel() { cancel_.emit(boost::asio::cancellation_type::terminal); }
+// What an endpoint will refuse anyway is not waited for.
+std::size_t Handshake::body_missing() const noexcept {
+  const http::Head& head = state_->head;
+  if (!head.has_body() || head.chunked()) return 0;
+  const RouteMatch match = worker_.shared().routes.match(head.raw_path());
+  if (match.http == nullptr || match.http->endpoint == nullptr) return 0;
+  const std::uint64_t size = head.body_bytes().value_or(0);
+  return size > match.http->body_bytes ? 0 : static_cast<std::size_t>(size) - body_.size();
+}
+
+// Once: a coroutine that takes note and has something left to do is let to.
+void Handshake::cancel() {
+  if (!std::exchange(cancelled_, true)) cancel_.emit(boost::asio::cancellation_type::terminal);
+}
 
 void Handshake::run(Connection& connection) {
   if (const auto failure = inspect(connection)) {
@@ -46,7 +74,10 @@ void Handshake::run(Connection& connection) {
 // Everything that needs no one's code: cheap refusals first, before anything of the user's runs.
 std::optional<Failure> Handshake::inspect(Connection& connection) {
   RouteMatch match = worker_.shared().routes.match(state_->head.raw_path());
-  if (match.ws == nullptr && match.http == nullptr) return Failure::kNotFound;
+  if (match.ws == nullptr && match.http == nullptr) {
+    detail_ = "no route for " + path_for_log(state_->head.raw_path());
+    return Failure::kNotFound;
+  }
   const bool upgrade = state_->head.count("upgrade") != 0;
   if (match.ws != nullptr && (upgrade || match.http == nullptr)) {
     route_ = match.ws;
@@ -54,17 +85,36 @@ std::optional<Failure> Handshake::inspect(Connection& connection) {
     state_->params = std::move(match.ws_params);
     return inspect_upgrade(*route_);
   }
-  if (upgrade) return Failure::kNotFound;  // no WebSocket lives there
+  if (upgrade) {
+    detail_ = "no WebSocket route for " + path_for_log(state_->head.raw_path());
+    return Failure::kNotFound;
+  }
   state_->params = std::move(match.http_params);
   return inspect_plain(match);
 }
 
 std::optional<Failure> Handshake::inspect_plain(const RouteMatch& match) {
+  http_route_ = match.http;
+  if (http_route_->endpoint) return inspect_endpoint();
   const std::string_view method = state_->head.method();
   if ((method != "GET" && method != "HEAD") || state_->head.has_body()) return Failure::kBadRequest;
-  http_route_ = match.http;
   // A plain route has no credentials of its own; none may reach its handler by accident.
   (void)auth::take_credential(state_->head, nullptr, {.accepted = CredentialSet{}});
+  return std::nullopt;
+}
+
+// The endpoint takes the credential that a route asks for, and knows which one only later. Nobody else, middleware
+// for example, sees any.
+std::optional<Failure> Handshake::inspect_endpoint() {
+  endpoint_head_ = state_->head.copy();
+  for (const char* const field : {"authorization", "cookie"}) state_->head.erase_field(field);
+  state_->head.erase_query_parameter("path");
+  (void)auth::take_credential(state_->head, nullptr, {.accepted = CredentialSet{}});
+  if (state_->head.chunked()) {
+    detail_ = "a body without Content-Length";
+    return Failure::kBadRequest;
+  }
+  if (state_->head.body_bytes().value_or(0) > http_route_->body_bytes) return Failure::kMessageTooBig;
   return std::nullopt;
 }
 
@@ -75,7 +125,8 @@ std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
                         {.head = state_->head,
                          .offer = upgrade ? &upgrade->subprotocols : nullptr,
                          .address = state_->address,
-                         .accepted = route.spec.auth.from});
+                         .accepted = route.spec.auth.from,
+                         .certificate = certificate_});
   if (!upgrade) {
     detail_ = http::describe(upgrade.error());
     return http::wants_upgrade_required(upgrade.error()) ? Failure::kUpgradeRequired
@@ -96,7 +147,7 @@ std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
 
 void Handshake::run_middleware(Connection& connection) {
   chain_ = worker_.shared().routes.middleware(state_->head.raw_path());
-  const bool asynchronous = http_route_ != nullptr && http_route_->asynchronous != nullptr;
+  const bool asynchronous = http_route_ != nullptr && (http_route_->asynchronous || http_route_->endpoint);
   if (chain_.empty() && !asynchronous) {
     chain_ended_ = true;
     return finish(connection, nullptr);
@@ -107,8 +158,8 @@ void Handshake::run_middleware(Connection& connection) {
           shared_from_this()),
       boost::asio::bind_cancellation_slot(
           cancel_.slot(),
-          [self = shared_from_this(), slot = connection.slot(),
-           generation = connection.slot_generation()](const std::exception_ptr& error) {
+          [self = shared_from_this(), slot = connection.slot(), generation = connection.slot_generation(),
+           running = worker_.running()](const std::exception_ptr& error) {
             self->worker_.loop().turn([&] {
               Connection* const target = self->worker_.find(slot, generation);
               // The connection may have been refused meanwhile: a deadline, a drain.
@@ -125,10 +176,16 @@ void Handshake::run_middleware(Connection& connection) {
 awaitable<void> Handshake::run_all() {
   co_await run_chain(0);
   if (!chain_ended_ || state_->response || http_route_ == nullptr) co_return;
-  if (http_route_->asynchronous == nullptr) co_return;
   Request view(*state_);
-  Response response = co_await http_route_->asynchronous(view);
-  view.respond(std::move(response));
+  if (http_route_->endpoint) {
+    view.respond(co_await http_route_->endpoint({.worker = worker_,
+                                                 .head = endpoint_head_,
+                                                 .request = *state_,
+                                                 .body = body_,
+                                                 .certificate = certificate_}));
+  } else if (http_route_->asynchronous) {
+    view.respond(co_await http_route_->asynchronous(view));
+  }
 }
 
 awaitable<void> Handshake::run_chain(std::size_t index) {
@@ -154,7 +211,7 @@ void Handshake::finish(Connection& connection, std::exception_ptr error) {
         .with("what", what);
     return connection.apply(auth::UpgradeParsed{.refused = Failure::kInternal});
   }
-  if (state_->response) return answer(connection, *state_->response);
+  if (state_->response) return answer(connection, std::move(*state_->response));
   if (!chain_ended_) {
     detail_ = "middleware ended without an answer and without next()";
     return connection.apply(auth::UpgradeParsed{.refused = Failure::kInternal});
@@ -170,17 +227,32 @@ void Handshake::finish(Connection& connection, std::exception_ptr error) {
   }
 }
 
-void Handshake::answer(Connection& connection, const Response& response) {
-  http::Answer answer{.status = response.status, .fields = {}, .body = response.body};
-  if (!response.body.empty()) answer.fields.push_back({"Content-Type", response.content_type});
-  for (const auto& [name, value] : response.fields) answer.fields.push_back({name, value});
-  const auto text =
-      http::serialize(answer, is_head_request() ? http::Body::kOmitted : http::Body::kSent);
-  if (!text) {
+void Handshake::answer(Connection& connection, Response response) {
+  Frame body = std::move(response.shared_body);
+  const std::size_t size = body != nullptr ? body->size() : response.body.size();
+  http::Answer answer{.status = response.status, .fields = {}, .body = {}};
+  if (size != 0) answer.fields.push_back({"Content-Type", std::move(response.content_type)});
+  for (auto& [name, value] : response.fields) answer.fields.push_back({std::move(name), std::move(value)});
+  auto head = http::serialize_head(answer, size);
+  if (!head) {
     detail_ = "the handler's answer has an invalid status or field";
     return connection.apply(auth::UpgradeParsed{.refused = Failure::kInternal});
   }
-  connection.send_raw(*text);
+  const bool sent = size != 0 && !is_head_request() && http::has_content(response.status);
+  if (sent && size <= kCopiedBodyBytes) {
+    head->append(body != nullptr ? *body : response.body);
+    body = nullptr;
+  } else if (sent && body == nullptr) {
+    // What belongs to this answer alone may wait long for a slow peer.
+    ByteBudget& budget = worker_.shared().answers;
+    if (!budget.take(size)) {
+      detail_ = "the answers that wait for their peers hold too much memory";
+      return connection.apply(auth::UpgradeParsed{.refused = Failure::kUnavailable});
+    }
+    body = budget.share(std::move(response.body), size);
+  }
+  connection.send_raw(*head);
+  if (sent && body != nullptr) connection.send_raw(std::move(body));
   connection.finish_answer();
   connection.apply(auth::Answered{});
 }

@@ -32,11 +32,16 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
             const ConnectionId& id);
   ~Handshake();
 
-  /// Takes bytes of the head. Nothing: more are needed. Otherwise how many of `data` belonged to it.
+  /// Takes bytes of the request: its head, and a body where an endpoint of ours takes one. Nothing: more are needed.
+  /// Otherwise how many of `data` belonged to it.
   [[nodiscard]] std::expected<std::optional<std::size_t>, http::HeadError> feed(std::string_view data);
   [[nodiscard]] bool started() const noexcept { return head_complete_ || reader_.started(); }
-  [[nodiscard]] bool head_complete() const noexcept { return head_complete_; }
-  /// The head is complete: decides what it is and runs the middleware. Ends, now or later, in exactly one of
+  [[nodiscard]] bool head_complete() const noexcept { return complete_; }
+  /// Before `run`: the TLS client certificate in DER, if the peer proved to have one.
+  void set_certificate(std::shared_ptr<const std::string> certificate) {
+    certificate_ = std::move(certificate);
+  }
+  /// The request is complete: decides what it is and runs the middleware. Ends, now or later, in exactly one of
   /// the connection's events UpgradeParsed and Answered, unless the connection has gone by then.
   void run(Connection& connection);
   /// The connection goes: what runs is cancelled and its result dropped.
@@ -59,11 +64,13 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
   [[nodiscard]] std::optional<Failure> inspect(Connection& connection);
   [[nodiscard]] std::optional<Failure> inspect_upgrade(const WsRoute& route);
   [[nodiscard]] std::optional<Failure> inspect_plain(const RouteMatch& match);
+  [[nodiscard]] std::optional<Failure> inspect_endpoint();
+  [[nodiscard]] std::size_t body_missing() const noexcept;
   void run_middleware(Connection& connection);
   awaitable<void> run_chain(std::size_t index);
   awaitable<void> run_all();
   void finish(Connection& connection, std::exception_ptr error);
-  void answer(Connection& connection, const Response& response);
+  void answer(Connection& connection, Response response);
 
   Worker& worker_;
   http::HeadReader reader_;
@@ -73,11 +80,16 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
   const HttpRoute* http_route_ = nullptr;
   std::vector<const Middleware*> chain_;
   std::optional<http::Upgrade> upgrade_;
+  std::shared_ptr<const std::string> certificate_;
   std::optional<auth::Credential> credential_;
   std::string detail_;
   boost::asio::cancellation_signal cancel_;
+  std::string body_;          // of a request to an endpoint
+  http::Head endpoint_head_;  // with its credentials, which nobody else sees
   bool head_complete_ = false;
+  bool complete_ = false;     // the body too
   bool from_allowed_page_ = false;
+  bool cancelled_ = false;
   bool chain_ended_ = false;  // every middleware has called next()
 };
 

@@ -10,14 +10,15 @@ namespace sallyport::server {
 class Channel {
  public:
   struct Member {
-    Connection* connection;
+    Connection* connection;      // null: it has left while the channel was being delivered to
     std::uint32_t subscription;  // its place in the connection's list
   };
   std::string name;
   std::vector<Member> members;
+  std::size_t gaps = 0;  // how many of them have left
 };
 
-Hub::Hub() = default;
+Hub::Hub(int& budget) : budget_(budget) {}
 Hub::~Hub() = default;
 
 Hub::Joined Hub::subscribe(Connection& connection, std::string_view name) {
@@ -59,10 +60,16 @@ void Hub::remove(Connection& connection, std::size_t position) {
   Channel& channel = *mine[position].channel;
   const std::uint32_t member = mine[position].member;
 
-  channel.members[member] = channel.members.back();
-  const Channel::Member& moved = channel.members[member];
-  moved.connection->subscriptions()[moved.subscription].member = member;
-  channel.members.pop_back();
+  if (&channel == current_) {
+    // Nobody moves to another place while they are called one after the other.
+    channel.members[member].connection = nullptr;
+    ++channel.gaps;
+  } else {
+    channel.members[member] = channel.members.back();
+    const Channel::Member& moved = channel.members[member];
+    moved.connection->subscriptions()[moved.subscription].member = member;
+    channel.members.pop_back();
+  }
 
   mine[position] = mine.back();
   mine.pop_back();
@@ -81,19 +88,74 @@ std::vector<std::string> Hub::channels_of(const Connection& connection) {
   return names;
 }
 
-std::size_t Hub::deliver(std::string_view name, const Frame& frame) {
+// ---- Delivering
+
+bool Hub::publish(std::string_view channel, const Frame& frame) {
+  if (!delivering_ && !backlogged()) {
+    begin(channel, frame);
+    go_on();
+    return true;
+  }
+  if (waiting_bytes_ >= kBacklogBytes) return false;
+  waiting_.push_back({.channel = std::string(channel), .frame = frame});
+  waiting_bytes_ += waiting_.back().bytes();
+  return true;
+}
+
+// A delivery may close its connection, and closing runs callbacks that may join, leave and publish. Connections
+// stay in memory until the turn ends and judge for themselves whether they still take anything.
+void Hub::go_on() {
+  if (delivering_) return;
+  delivering_ = true;
+  while (current_ != nullptr || begin_next()) {
+    for (; next_ < end_ && budget_ > 0; ++next_) {
+      --budget_;
+      if (Connection* const member = current_->members[next_].connection) member->deliver(frame_);
+    }
+    if (next_ < end_) break;
+    finish();
+  }
+  delivering_ = false;
+}
+
+void Hub::begin(std::string_view name, const Frame& frame) {
+  --budget_;  // a channel without members costs something too
   const auto found = channels_.find(name);
-  if (found == channels_.end()) return 0;
-  // A delivery may close its connection, and closing runs callbacks that may join, leave and publish: go
-  // over a copy. Connections stay in memory until the turn ends and judge for themselves whether they
-  // still take anything.
-  std::vector<Connection*> receivers = std::exchange(receivers_, {});
-  receivers.clear();
-  for (const Channel::Member& member : found->second->members) receivers.push_back(member.connection);
-  std::size_t taken = 0;
-  for (Connection* const connection : receivers) taken += connection->deliver(frame) ? 1 : 0;
-  receivers_ = std::move(receivers);
-  return taken;
+  if (found == channels_.end()) return;
+  current_ = found->second.get();
+  frame_ = frame;
+  next_ = 0;
+  end_ = current_->members.size();
+}
+
+bool Hub::begin_next() {
+  while (current_ == nullptr && budget_ > 0 && !waiting_.empty()) {
+    const Publication next = std::move(waiting_.front());
+    waiting_.pop_front();
+    waiting_bytes_ -= next.bytes();
+    begin(next.channel, next.frame);
+  }
+  return current_ != nullptr;
+}
+
+// Closes the gaps with members from the end, and tells their other halves where they now are.
+void Hub::finish() {
+  Channel& channel = *std::exchange(current_, nullptr);
+  frame_ = nullptr;
+  std::vector<Channel::Member>& members = channel.members;
+  for (std::size_t i = 0; channel.gaps > 0 && i < members.size();) {
+    if (members[i].connection != nullptr) {
+      ++i;
+      continue;
+    }
+    members[i] = members.back();
+    members.pop_back();
+    --channel.gaps;
+    if (i < members.size() && members[i].connection != nullptr) {
+      members[i].connection->subscriptions()[members[i].subscription].member = static_cast<std::uint32_t>(i);
+    }
+  }
+  if (members.empty()) channels_.erase(channels_.find(channel.name));
 }
 
 }  // namespace sallyport::server

@@ -1,6 +1,7 @@
 // Routes with a `jwt` verifier: where its keys come from, and how a credential may come.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 #include <stdexcept>
@@ -164,6 +165,18 @@ TEST_P(JwtRouteTest, EndsTheConnectionWhenTheTokenEnds) {
   EXPECT_EQ(heard.kind, Heard::Kind::kClose);
   EXPECT_EQ(heard.code, 3000);
   EXPECT_EQ(heard.text, "token_expired");
+}
+
+// Such as a shell's <(...), whose size nobody knows beforehand.
+TEST(JwtKeys, AreReadFromAPipeToo) {
+  std::array<int, 2> pipe;
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  const std::string text = std::string(kSecret) + "\n";
+  ASSERT_EQ(::write(pipe[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(pipe[1]);
+  const Keys keys = secret_file("/dev/fd/" + std::to_string(pipe[0]));
+  ::close(pipe[0]);
+  EXPECT_NO_THROW((void)jwt({.issuer = "i", .audience = {}, .algorithms = {"HS256"}, .keys = keys}));
 }
 
 TEST(JwtKeys, NameTheFileThatCannotBeUsed) {

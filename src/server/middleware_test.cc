@@ -164,8 +164,7 @@ TEST_F(MiddlewareTest, IsCancelledAtItsDeadlineAndRefusedAsUnavailable) {
   Client c = client();
   EXPECT_EQ(c.upgrade("/b", bearer(token())).status, 503);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 8s);
-  c.close();
-  EXPECT_TRUE(events.wait_for(1));
+  EXPECT_TRUE(events.wait_for(1)) << "also while the peer stays";
   EXPECT_EQ(events.all(), (Events{"cancelled"}));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 
 namespace sallyport::server {
@@ -12,10 +13,15 @@ void Outbox::push(Frame frame) {
   queue_->frames.push_back(std::move(frame));
 }
 
-void Outbox::push_rest(std::string_view rest) {
-  const bool first = empty();
-  push(std::make_shared<const std::string>(rest));
-  if (first) queue_->started = 1;
+void Outbox::push_rest(std::string_view rest, std::size_t begun) {
+  if (empty() && begun > 0) {
+    const std::string_view torn = rest.substr(0, begun);
+    push(std::make_shared<const std::string>(torn));
+    queue_->started = 1;
+    queue_->torn = true;
+    rest.remove_prefix(torn.size());
+  }
+  if (!rest.empty()) push(std::make_shared<const std::string>(rest));
 }
 
 std::size_t Outbox::drop_oldest(std::size_t limit, std::size_t committed) {
@@ -37,6 +43,26 @@ std::size_t Outbox::drop_oldest(std::size_t limit, std::size_t committed) {
                frames.begin() + static_cast<std::ptrdiff_t>(end));
   if (empty()) clear();
   return dropped;
+}
+
+void Outbox::drop_unbegun(std::size_t committed) {
+  if (queue_ == nullptr) return;
+  Queue& q = *queue_;
+  std::size_t begun = q.offset + committed;  // counted from the first frame's beginning
+  bytes_ = 0;
+  std::size_t keep = q.first;
+  for (; keep < q.frames.size(); ++keep) {
+    Frame& frame = q.frames[keep];
+    const bool torn = keep == q.first && q.torn;
+    if (begun == 0 && !torn) break;
+    const std::size_t end = torn ? frame->size() : unit_end(*frame, std::min(begun, frame->size()));
+    if (end < frame->size()) frame = std::make_shared<const std::string>(frame->substr(0, end));
+    bytes_ += end;
+    begun -= std::min(begun, end);
+  }
+  q.frames.erase(q.frames.begin() + static_cast<std::ptrdiff_t>(keep), q.frames.end());
+  bytes_ -= std::min(bytes_, q.offset);
+  if (empty()) clear();
 }
 
 io::IoStatus Outbox::flush(io::Stream& stream) {
@@ -69,6 +95,7 @@ void Outbox::consume(std::size_t size) {
     ++q.first;
     q.offset = 0;
     q.started = 0;
+    q.torn = false;
   }
   // Written frames are forgotten in bulk, so that a long queue is not moved for every one of them.
   if (q.first >= 64 && q.first * 2 >= q.frames.size()) {
@@ -80,6 +107,27 @@ void Outbox::consume(std::size_t size) {
 void Outbox::clear() noexcept {
   queue_.reset();
   bytes_ = 0;
+}
+
+std::size_t unit_end(std::string_view bytes, std::size_t position) noexcept {
+  std::size_t end = 0;
+  if (bytes.starts_with("HTTP/")) {
+    const std::size_t head = bytes.find("\r\n\r\n");
+    end = head == std::string_view::npos ? bytes.size() : head + 4;
+  }
+  while (end < position) {
+    // A header of our own making (RFC 6455 section 5.2): no mask, the shortest length.
+    const auto byte = [&](std::size_t i) {
+      return end + i < bytes.size() ? std::uint64_t{static_cast<unsigned char>(bytes[end + i])} : 0U;
+    };
+    std::uint64_t size = byte(1);
+    const std::size_t length_bytes = size < 126 ? 0 : size == 126 ? 2 : 8;
+    if (length_bytes != 0) size = 0;
+    for (std::size_t i = 0; i < length_bytes; ++i) size = size << 8 | byte(2 + i);
+    if (size >= bytes.size() - end) return bytes.size();
+    end = std::min(bytes.size(), end + 2 + length_bytes + size);
+  }
+  return end;
 }
 
 }  // namespace sallyport::server

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/ws/encoder.h"
 #include "io/test_pair.h"
 
 namespace sallyport::server {
@@ -114,6 +115,86 @@ TEST_P(OutboxStreamTest, DropsWholeFramesOnlyAndNoneThatHasBegun) {
   if (last < kFrames - 1) pair.peer().reset();
   writer.join();
   EXPECT_EQ(received + dropped, static_cast<std::size_t>(kFrames));
+}
+
+// The same, but everything goes that may go: what the peer gets is whole frames, and then the one that is said
+// afterwards.
+TEST_P(OutboxStreamTest, DropsEverythingThatHasNotBegun) {
+  const auto payload = [](int i) { return std::string(i % 7 == 0 ? 70'000 : 10 + i % 300, static_cast<char>('a' + i % 26)); };
+  const auto framed = [](std::string_view text) {
+    std::string bytes;
+    ws::append_frame(bytes, {.opcode = ws::Opcode::kText}, text);
+    return bytes;
+  };
+  for (const bool bundled : {false, true}) {
+    Pair connected{GetParam()};
+    Outbox outbox;
+    int queued = 0;
+    if (bundled) {
+      // Many in one write, as a turn's output goes, until one is cut off.
+      while (outbox.empty()) {
+        std::string cork;
+        for (int i = 0; i < 20; ++i) cork += framed(payload(queued++));
+        const std::array<std::string_view, 1> parts{cork};
+        const std::size_t done = connected.stream().write(parts).bytes;
+        if (done < cork.size()) outbox.push_rest(std::string_view(cork).substr(done), unit_end(cork, done) - done);
+      }
+    }
+    while (outbox.bytes() < 3'000'000) {
+      outbox.push(frame(framed(payload(queued++))));
+      (void)outbox.flush(connected.stream());
+    }
+    outbox.drop_unbegun(connected.stream().committed());
+    EXPECT_LT(outbox.bytes(), 200'000U);
+    outbox.push(frame(framed("the end")));
+    std::thread writer([&] {
+      while (outbox.flush(connected.stream()) != io::IoStatus::kOk) {
+        pollfd poll{connected.stream().descriptor(), POLLOUT, 0};
+        ASSERT_EQ(::poll(&poll, 1, 10'000), 1);
+      }
+    });
+    int next = 0;
+    while (true) {
+      const std::string head = connected.peer().read(2);
+      ASSERT_EQ(head.size(), 2U);
+      std::size_t size = static_cast<unsigned char>(head[1]);
+      if (size >= 126) {
+        const std::string length = connected.peer().read(size == 126 ? 2 : 8);
+        size = 0;
+        for (const char c : length) size = size << 8 | static_cast<unsigned char>(c);
+      }
+      const std::string text = connected.peer().read(size);
+      if (text == "the end") break;
+      EXPECT_TRUE(text == payload(next)) << next;
+      ++next;
+      if (HasFailure()) break;
+    }
+    if (HasFailure()) connected.peer().reset();
+    writer.join();
+    EXPECT_LT(next, queued);
+  }
+}
+
+TEST(UnitEnd, FindsTheEndsOfFramesAndOfAHead) {
+  const std::string head = "HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n";
+  std::string frames;
+  std::vector<std::size_t> ends;
+  for (const std::size_t size : {0U, 1U, 125U, 126U, 65'535U, 65'536U}) {
+    ws::append_frame(frames, {.opcode = ws::Opcode::kBinary}, std::string(size, 'x'));
+    ends.push_back(frames.size());
+  }
+  EXPECT_EQ(unit_end(frames, 0), 0U);
+  EXPECT_EQ(unit_end(head + frames, 0), head.size());
+  EXPECT_EQ(unit_end(head + frames, head.size()), head.size());
+  std::size_t begin = 0;
+  for (const std::size_t end : ends) {
+    for (const std::size_t position : {begin + 1, (begin + end + 1) / 2, end}) {
+      EXPECT_EQ(unit_end(frames, position), end);
+      EXPECT_EQ(unit_end(head + frames, head.size() + position), head.size() + end);
+    }
+    begin = end;
+  }
+  EXPECT_EQ(unit_end(std::string_view(frames).substr(0, 4), 4), 4U);  // never beyond what there is
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <unordered_map>
 
 #include "core/http/address.h"
@@ -21,28 +22,36 @@ class PendingPool {
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
     [[nodiscard]] bool held() const noexcept { return pool_ != nullptr; }
+    /// What it is counted under; nothing while that is not known (see `attribute`).
+    [[nodiscard]] const std::optional<http::IpAddress>& key() const noexcept { return key_; }
     void leave() noexcept {
       if (pool_ == nullptr) return;
       pool_->all_.erase(in_all_);
-      const auto list = pool_->by_address_.find(key_);
-      list->second.erase(in_address_);
-      if (list->second.empty()) pool_->by_address_.erase(list);
+      if (key_) {
+        const auto list = pool_->by_address_.find(*key_);
+        list->second.erase(in_address_);
+        if (list->second.empty()) pool_->by_address_.erase(list);
+      }
       pool_ = nullptr;
     }
 
    private:
     friend class PendingPool;
     PendingPool* pool_ = nullptr;
-    http::IpAddress key_;
+    std::optional<http::IpAddress> key_;
     std::list<Connection*>::iterator in_all_;
     std::list<Connection*>::iterator in_address_;
   };
 
-  void enter(Connection& connection, const http::IpAddress& address, Ticket& ticket) {
+  void enter(Connection& connection, const std::optional<http::IpAddress>& address, Ticket& ticket) {
     ticket.pool_ = this;
-    ticket.key_ = http::limit_key(address);
     ticket.in_all_ = all_.insert(all_.end(), &connection);
-    auto& list = by_address_[ticket.key_];
+    if (address) attribute(connection, *address, ticket);
+  }
+  /// Once, for a connection that entered without an address.
+  void attribute(Connection& connection, const http::IpAddress& address, Ticket& ticket) {
+    ticket.key_ = http::limit_key(address);
+    auto& list = by_address_[*ticket.key_];
     ticket.in_address_ = list.insert(list.end(), &connection);
   }
 

@@ -219,6 +219,60 @@ TEST_F(PublishTest, ClosesASlowMemberAndReachesTheOthers) {
   EXPECT_EQ(quick->hear_text(), "still here");
 }
 
+TEST_F(PublishTest, MaySayGoodbyeInOnClose) {
+  server.app.ws("/room", {.auth = {.verifier = secret_verifier(), .from = header},
+                          .on_open = [](Connection& c) { c.subscribe("room"); },
+                          .on_message =
+                              [](Connection& c, Message m) {
+                                c.close(4000);
+                                c.publish("room", m);  // too late
+                              },
+                          .on_close =
+                              [](Connection& c, const Close&) {
+                                c.publish("room", {c.principal().subject.str() + " has left"});
+                              }});
+  start();
+  const auto stays = member("room");
+  const auto enter = [&](const std::string& who) {
+    auto c = std::make_unique<Client>(server.port());
+    EXPECT_EQ(c->upgrade("/room", bearer(token({.subject = who}))).status, 101);
+    return c;
+  };
+  enter("ada")->reset();
+  EXPECT_EQ(stays->hear_text(), "ada has left");
+  const auto eve = enter("eve");
+  eve->send("I have closed");
+  EXPECT_EQ(eve->hear_close(), 4000);
+  EXPECT_EQ(stays->hear_text(), "eve has left");
+  expect_quiet(*stays);
+}
+
+// Each of them is closed by what the end of another one makes the server say.
+TEST_F(PublishTest, SurvivesARoomFullOfSlowMembersWhoseEndsAreTold) {
+  constexpr std::size_t kMembers = 200;
+  std::atomic<std::size_t> closes = 0;
+  server.app.ws("/room", {.auth = {.verifier = secret_verifier(), .from = header},
+                          .limits = {.send_queue_bytes = 1024},
+                          .on_open = [](Connection& c) { c.subscribe("slow"); },
+                          .on_close =
+                              [&](Connection& c, const Close&) {
+                                ++closes;
+                                c.publish("slow", {"x"});
+                              }});
+  start(1);
+  std::vector<std::unique_ptr<Client>> members;
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    members.push_back(std::make_unique<Client>(server.port(), Client::Options{.receive_buffer = 4096}));
+    ASSERT_EQ(members.back()->upgrade("/room", bearer(token())).status, 101);
+  }
+  const std::string block(64 * 1024, 'x');
+  EXPECT_TRUE(eventually([&] {
+    server.app.publish("slow", block);
+    return closes == kMembers;
+  }, 60s));
+  expect_quiet(*open());
+}
+
 TEST_F(PublishTest, IsNothingBeforeTheServerRunsAndAfterwards) {
   server.app.publish("room", "to nobody");
   std::atomic<bool> done = false;

@@ -60,9 +60,13 @@ auth::Policy compile_policy(const Route& route, const AppOptions& options, bool 
           .refresh_lead = auth.refresh_lead,
           .max_session = auth.max_session,
           // A silent peer is asked before it is given up, also where the idle timeout is the shorter of the two.
-          .ping_interval = std::min(route.limits.ping_interval, route.limits.idle_timeout / 2),
+          .ping_interval = std::max(base::Milliseconds(1),
+                                    std::min(route.limits.ping_interval, route.limits.idle_timeout / 2)),
           .idle_timeout = route.limits.idle_timeout};
 }
+
+// Less than a peer may need to answer a ping; and a server that asks that often does little else.
+constexpr base::Milliseconds kIdleTimeoutMin{1000};
 
 void check_limits(const std::string& path, const Route& route) {
   if (route.auth.verifier.backends().empty()) fault(path, "has no verifier");
@@ -74,7 +78,7 @@ void check_limits(const std::string& path, const Route& route) {
   positive(route.auth.timeout, "auth_timeout");
   positive(route.auth.max_session, "max_session");
   positive(route.limits.ping_interval, "ping_interval");
-  positive(route.limits.idle_timeout, "idle_timeout");
+  if (route.limits.idle_timeout < kIdleTimeoutMin) fault(path, "idle_timeout must be at least one second");
 }
 
 }  // namespace
@@ -125,8 +129,22 @@ void RouteTable::add_ws(std::string path, Route route, bool hub, const AppOption
 
 void RouteTable::add_http(std::string path, PlainHandler plain, GetHandler asynchronous) {
   http::RoutePattern pattern = parse_pattern(path);
-  http_.push_back(std::make_unique<HttpRoute>(
-      HttpRoute{std::move(path), std::move(plain), std::move(asynchronous)}));
+  http_.push_back(std::make_unique<HttpRoute>(HttpRoute{
+      .path = std::move(path), .plain = std::move(plain), .asynchronous = std::move(asynchronous)}));
+  add_entry(std::move(pattern), nullptr, http_.back().get());
+}
+
+void RouteTable::add_endpoint(std::string path, Endpoint endpoint, std::size_t body_bytes) {
+  http::RoutePattern pattern = parse_pattern(path);
+  const bool taken = std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.http != nullptr && entry.pattern == pattern;
+  });
+  if (taken) return;
+  http_.push_back(std::make_unique<HttpRoute>(HttpRoute{.path = std::move(path),
+                                                        .plain = {},
+                                                        .asynchronous = {},
+                                                        .endpoint = std::move(endpoint),
+                                                        .body_bytes = body_bytes}));
   add_entry(std::move(pattern), nullptr, http_.back().get());
 }
 

@@ -12,11 +12,15 @@
 #include "core/auth/permit.h"
 #include "core/auth/state_machine.h"
 #include "core/http/address.h"
+#include "core/http/head.h"
 #include "core/http/origin.h"
 #include "core/http/route_pattern.h"
 #include "sallyport/app.h"
 
 namespace sallyport::server {
+
+class RequestState;
+class Worker;
 
 /// A WebSocket route, compiled: everything that can be wrong with it has been said when it was made.
 struct WsRoute {
@@ -37,16 +41,32 @@ struct WsRoute {
   [[nodiscard]] bool first_message() const noexcept {
     return spec.auth.from.contains(CredentialKind::kFirstMessage);
   }
+  [[nodiscard]] bool takes_tickets() const noexcept {
+    return spec.auth.from.contains(CredentialKind::kTicket) && !anonymous;
+  }
 };
 
 using GetHandler = std::function<awaitable<Response>(Request&)>;
 /// Answers at once; `rest` is what `*` matched.
 using PlainHandler = std::function<Response(Request&)>;
 
+/// A request to one of the server's own endpoints, on its worker's thread. It lives until the coroutine has ended.
+struct EndpointCall {
+  Worker& worker;
+  const http::Head& head;   ///< with the credentials, which `request` does not have
+  RequestState& request;
+  std::string_view body;
+  std::shared_ptr<const std::string> certificate;
+};
+/// Sees every method.
+using Endpoint = std::function<awaitable<Response>(EndpointCall)>;
+
 struct HttpRoute {
   std::string path;
   PlainHandler plain;
   GetHandler asynchronous;
+  Endpoint endpoint = {};
+  std::size_t body_bytes = 0;  ///< of an endpoint's request; then 413
 };
 
 struct MiddlewareEntry {
@@ -67,6 +87,8 @@ class RouteTable {
   /// Throws std::invalid_argument.
   void add_ws(std::string path, Route route, bool hub, const AppOptions& options);
   void add_http(std::string path, PlainHandler plain, GetHandler asynchronous);
+  /// Unless the application has a plain route of that path.
+  void add_endpoint(std::string path, Endpoint endpoint, std::size_t body_bytes);
   void add_middleware(std::string path, Middleware middleware);
   /// Sets what `same_origin` means where no public URL says so: the loopback listeners' addresses.
   void set_loopback_origins(const std::vector<http::Origin>& origins);

@@ -47,6 +47,23 @@ TEST(Run, ReturnsOneAndSaysWhyWhenAPortIsTaken) {
   EXPECT_EQ(log.count("server.listen_failed", taken->endpoint().text()), 1U);
 }
 
+TEST(Run, SaysOnStderrThatAPortIsTakenWhereThereIsNoLog) {
+  const auto taken = io::ListeningSocket::open(*io::parse_endpoint("127.0.0.1:0"));
+  ASSERT_TRUE(taken.has_value());
+  RunOptions options = quick();
+  options.listen = {taken->endpoint().text()};
+  const auto said = [&](AppOptions with) {
+    App app(std::move(with));
+    add_echo(app);
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(app.run(options), 1);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said({}), "sallyport: " + taken->endpoint().text() + ": cannot listen there: Address already in use\n");
+  Log log;
+  EXPECT_EQ(said({.log = log.sink()}), "");
+}
+
 TEST(Run, CannotBeCalledTwice) {
   Server server;
   add_echo(server.app);
@@ -104,6 +121,9 @@ TEST(Run, RefusesRoutesThatCannotBeMeant) {
   refused("/", std::move(bad));
   bad = route();
   bad.auth.max_session = 0ms;
+  refused("/", std::move(bad));
+  bad = route();
+  bad.limits.idle_timeout = 999ms;
   refused("/", std::move(bad));
   bad = route();
   bad.origins = origins({"not an origin"});
@@ -330,9 +350,10 @@ TEST(Admission, RefusesAnAddressThatFailsTooOftenUntilTheTimeIsOver) {
     Client c(server.port());
     return c.upgrade("/", bearer(presented)).status;
   };
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(status("rubbish"), 401);
-  EXPECT_EQ(status("rubbish"), 401);  // one in a while is still let through
-  EXPECT_EQ(status("rubbish"), 429);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status("rubbish" + std::to_string(i)), 401);
+  EXPECT_EQ(status("rubbish0"), 429) << "refused a moment ago already";
+  EXPECT_EQ(status("other rubbish"), 401) << "one in a while is still let through";
+  EXPECT_EQ(status("more rubbish"), 429);
   std::this_thread::sleep_for(800ms);
   EXPECT_EQ(status(token()), 101);
 }

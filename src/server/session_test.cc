@@ -42,7 +42,8 @@ class SessionTest : public ::testing::Test {
 
   Record events;
   Route route;
-  Server server;
+  Log log;
+  Server server{AppOptions{.log = log.sink()}};
 };
 
 // ---- authorize
@@ -83,6 +84,8 @@ TEST_F(SessionTest, AuthorizeRefusesWhenItThrows) {
   EXPECT_EQ(status_of({.subject = "ada"}), 500);
   EXPECT_EQ(status_of({.subject = "odd"}), 500);
   EXPECT_EQ(events.size(), 0U);
+  EXPECT_EQ(log.count("ws.handler_threw", "what=no database"), 1U);
+  EXPECT_EQ(log.count("ws.handler_threw", "what=an exception of unknown type"), 1U);
 }
 
 TEST_F(SessionTest, AuthorizeIsAskedAgainOnEveryRefresh) {
@@ -183,11 +186,11 @@ TEST_F(SessionTest, ClosesWhoeverSendsMoreMessagesThanAllowed) {
 
 TEST_F(SessionTest, ClosesAnIdlePeerAndKeepsOneThatAnswersPings) {
   route.limits.ping_interval = 100ms;
-  route.limits.idle_timeout = 400ms;
+  route.limits.idle_timeout = 1s;
   serve();
   const auto silent = open();
   const auto alive = open();
-  std::thread listener([&] { EXPECT_EQ(alive->hear(1500ms).kind, Heard::Kind::kNothing); });
+  std::thread listener([&] { EXPECT_EQ(alive->hear(2500ms).kind, Heard::Kind::kNothing); });
   EXPECT_TRUE(events.wait_for(3));
   EXPECT_EQ(server.app.connections(), 1U);
   listener.join();

@@ -9,11 +9,14 @@
 #include <typeindex>
 #include <vector>
 
+#include "core/http/address.h"
 #include "io/tls.h"
 #include "sallyport/app.h"
 #include "server/admission.h"
-#include "server/outbox.h"
+#include "server/byte_budget.h"
+#include "server/publication.h"
 #include "server/route_table.h"
+#include "server/ticket_store.h"
 
 namespace sallyport::server {
 
@@ -22,22 +25,38 @@ class Worker;
 /// What all workers of an app share. Set up before they start; afterwards immutable except for what says
 /// that it is thread-safe.
 struct Shared {
+  /// What plain answers that wait for their peers may hold in all; over it the answer is 503.
+  static constexpr std::size_t kAnswerBytes = 64 * 1024 * 1024;
+
+  /// Throws std::invalid_argument on a trusted proxy that is no address block.
   explicit Shared(AppOptions given);
   ~Shared();
 
-  AppOptions options;
+  AppOptions options;  // what its log sink throws is swallowed
+  std::vector<http::CidrBlock> trusted_proxies;
   RouteTable routes;
   std::shared_ptr<const io::TlsContext> tls;
   bool check_loopback_host = false;            // every listener is on loopback and no public URL is set
   Admission admission;                        // thread-safe
+  TicketStore tickets;                        // thread-safe
   std::atomic<std::size_t> open = 0;          // authenticated connections
   std::atomic<std::uint64_t> stale = 0;       // answers and deadlines that came too late
+  ByteBudget answers{kAnswerBytes};           // thread-safe
+  std::atomic<int> full_inboxes = 0;          // while any is, those who publish are not read
+  std::atomic<std::uint64_t> dropped_publications = 0;  // since the last time that the log was told
+  std::atomic<std::int64_t> drops_told_ms = 0;          // when that was, by the monotonic clock
+  std::vector<std::pair<std::type_index, std::function<std::any()>>> worker_states;
   std::vector<std::unique_ptr<Worker>> workers;
   std::atomic<bool> serving = false;          // `workers` is complete and may be read by any thread
-  std::vector<std::pair<std::type_index, std::function<std::any()>>> worker_states;
 
-  /// Delivers to the channel's members on every worker; `from` delivers at once, the others are posted to.
-  void publish(Worker* from, std::string_view channel, const Frame& frame);
+  /// Delivers to the channel's members on every worker; `from` does so itself, the others find it in their inbox.
+  /// False if one of them had no room, so that its members miss it; the log is told once a second.
+  bool publish(Worker* from, std::string_view channel, const Frame& frame);
+  /// No inbox is full any more: on every worker, those who publish are read again.
+  void wake_publishers();
+
+ private:
+  void tell_drop();
 };
 
 }  // namespace sallyport::server

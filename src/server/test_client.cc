@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,6 +17,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "core/base/random.h"
@@ -40,6 +43,20 @@ Reply parse_head(std::string_view head) {
     reply.fields.emplace_back(text.substr(0, colon), text.substr(colon + 2));
   }
   return reply;
+}
+
+void use_certificate(SSL* ssl, const io::test::Certificate& made) {
+  const auto in = [](const std::string& pem) { return BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())); };
+  BIO* const certificate_pem = in(made.certificate_pem);
+  BIO* const key_pem = in(made.key_pem);
+  X509* const certificate = PEM_read_bio_X509(certificate_pem, nullptr, nullptr, nullptr);
+  EVP_PKEY* const key = PEM_read_bio_PrivateKey(key_pem, nullptr, nullptr, nullptr);
+  SSL_use_certificate(ssl, certificate);
+  SSL_use_PrivateKey(ssl, key);
+  EVP_PKEY_free(key);
+  X509_free(certificate);
+  BIO_free(key_pem);
+  BIO_free(certificate_pem);
 }
 
 // OpenSSL writes without MSG_NOSIGNAL. Only the signal of our own writes is taken away: one that the server's
@@ -87,15 +104,27 @@ Client::Client(std::uint16_t port, Options options) : port_(port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (!options.from.empty()) {
+    sockaddr_in ours{};
+    ours.sin_family = AF_INET;
+    ::inet_pton(AF_INET, options.from.c_str(), &ours.sin_addr);
+    ::bind(fd_, reinterpret_cast<const sockaddr*>(&ours), sizeof ours);
+  }
   if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     close();
     return;
+  }
+  const std::size_t piece = options.bytewise ? 1 : std::max<std::size_t>(1, options.first.size());
+  for (std::size_t at = 0; at < options.first.size(); at += piece) {
+    send_raw(std::string_view(options.first).substr(at, piece));
+    if (options.bytewise) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (!options.tls) return;
   SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
   ssl_.reset(SSL_new(context));
   SSL_CTX_free(context);
   SSL_set_fd(ssl_.get(), fd_);
+  if (options.certificate != nullptr) use_certificate(ssl_.get(), *options.certificate);
   const WithoutPipeSignal guard;
   if (SSL_connect(ssl_.get()) != 1) close();
   ERR_clear_error();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ws/decoder.h"
+#include "io/test_certificate.h"
 
 struct ssl_st;
 
@@ -52,6 +53,10 @@ class Client {
   struct Options {
     bool tls = false;
     int receive_buffer = 0;  ///< SO_RCVBUF; 0: the kernel's choice
+    std::string from = {};   ///< a loopback address of our end; empty: the kernel's choice
+    std::string first = {};  ///< what is sent before TLS or anything else
+    bool bytewise = false;   ///< the former, byte by byte
+    const io::test::Certificate* certificate = nullptr;  ///< over TLS
   };
   explicit Client(std::uint16_t port) : Client(port, Options{}) {}
   Client(std::uint16_t port, Options options);

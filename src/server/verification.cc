@@ -3,28 +3,30 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
+#include <string>
 #include <utility>
 
+#include "server/events.h"
 #include "server/worker.h"
 
 namespace sallyport::server {
 namespace {
 
-constexpr const char* kThrew = "the verifier threw";
-
 // A backend may be anyone's code: what it throws refuses, and ends nobody else's connection.
-std::optional<Verdict> ask_now(const VerifierBackend& backend, const Presented& presented, WallTime now) {
-  try {
-    return backend.verify_now(presented, now);
-  } catch (...) {
-    return Verdict::refuse(Failure::kInternal, kThrew);
-  }
+Verdict threw(Worker& worker, const Connection& connection, const VerifierBackend& backend,
+              const std::string& what) {
+  Event(worker.shared().options.log, LogLevel::kError, "ws.handler_threw")
+      .with("connection", text_of(connection.id()))
+      .with("route", connection.route() != nullptr ? connection.route()->path : std::string())
+      .with("verifier", backend.name())
+      .with("what", what);
+  return Verdict::refuse(Failure::kInternal, "the verifier threw");
 }
 
 }  // namespace
 
-Verification::Verification(const Verifier& verifier, CredentialRef credential)
-    : verifier_(verifier), credential_(std::move(credential)) {
+Verification::Verification(const Verifier& verifier, CredentialRef credential, CredentialKind via)
+    : verifier_(verifier), credential_(std::move(credential)), via_(via) {
   for (const auto& [name, value] : credential_->fields) fields_.push_back({name, value.reveal()});
 }
 
@@ -48,12 +50,24 @@ bool Verification::settle(Verdict verdict, std::size_t index) {
   return settled;
 }
 
+// Each one's only grows, so that their sum is another whenever one of them is.
+std::uint32_t Verification::epoch() const noexcept {
+  std::uint32_t sum = 0;
+  for (const auto& backend : verifier_.backends()) sum += backend->epoch();
+  return sum;
+}
+
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                                          std::uint32_t generation, Report report) {
   const WallTime now = worker.now().wall;
   const auto& backends = verifier_.backends();
   for (std::size_t i = 0; i < backends.size(); ++i) {
-    std::optional<Verdict> verdict = ask_now(*backends[i], presented(), now);
+    std::optional<Verdict> verdict;
+    try {
+      verdict = backends[i]->verify_now(presented(), now);
+    } catch (...) {
+      verdict = threw(worker, connection, *backends[i], what_of(std::current_exception()));
+    }
     if (verdict) {
       if (settle(std::move(*verdict), i)) return answer_;
       continue;
@@ -68,13 +82,17 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
         boost::asio::bind_cancellation_slot(
             cancel_.slot(),
             [self = shared_from_this(), &worker, slot = connection.slot(),
-             place = connection.slot_generation(), generation, report,
-             result](const std::exception_ptr& error) {
+             place = connection.slot_generation(), generation, report, result,
+             running = worker.running()](const std::exception_ptr& error) {
               worker.loop().turn([&] {
                 Connection* const target = worker.find(slot, place);
                 if (target == nullptr) return;
                 if (error || !*result) {
-                  *result = Verdict::refuse(Failure::kInternal, kThrew);
+                  // One that was cancelled has thrown because of that, and comes too late with whatever it says.
+                  *result = self->cancelled_
+                                ? Verdict::unavailable("cancelled")
+                                : threw(worker, *target, *self->verifier_.backends()[self->asked_],
+                                        error ? what_of(error) : "there was no answer");
                 }
                 (target->*report)(generation, **result);
               });
@@ -89,7 +107,8 @@ awaitable<Verdict> Verification::ask_from(std::size_t index, WallTime now, bool 
   const auto& backends = verifier_.backends();
   for (std::size_t i = index; i < backends.size(); ++i) {
     std::optional<Verdict> verdict;
-    if (i != index || !first_asked) verdict = ask_now(*backends[i], presented(), now);
+    asked_ = i;
+    if (i != index || !first_asked) verdict = backends[i]->verify_now(presented(), now);
     if (!verdict) verdict = co_await backends[i]->verify_later(presented());
     if (settle(std::move(*verdict), i)) break;
   }

@@ -22,7 +22,8 @@ class VerificationCache {
 
   struct Key {
     base::Sha256 digest;
-    std::uint32_t route;  ///< whose verifiers said yes: another route's may not
+    std::uint32_t route;      ///< whose verifiers said yes: another route's may not
+    std::uint32_t epoch = 0;  ///< of those verifiers: with other keys they may not
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {

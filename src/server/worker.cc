@@ -1,11 +1,13 @@
 #include "server/worker.h"
 
-#include <fcntl.h>
+#include <cxxabi.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "core/base/random.h"
@@ -49,34 +51,65 @@ void Mailbox::close() {
   worker_ = nullptr;
 }
 
-Shared::Shared(AppOptions given) : options(std::move(given)), admission(options.limits) {}
+Shared::Shared(AppOptions given) : options(std::move(given)), admission(options.limits) {
+  auto blocks = http::parse_cidr_list(options.trusted_proxies);
+  if (!blocks) throw std::invalid_argument("trusted_proxies: " + blocks.error());
+  trusted_proxies = std::move(*blocks);
+  if (!options.log) return;
+  // A log that fails must not take the server with it: events are told in destructors and on every thread.
+  options.log = [sink = std::move(options.log)](const LogEvent& event) {
+    try {
+      sink(event);
+    } catch (...) {
+    }
+  };
+}
 Shared::~Shared() = default;
 
-void Shared::publish(Worker* from, std::string_view channel, const Frame& frame) {
+bool Shared::publish(Worker* from, std::string_view channel, const Frame& frame) {
   // Anybody may publish at any time, also while `run` is still making the workers.
-  if (!serving.load(std::memory_order_acquire)) return;
-  if (from != nullptr) from->hub().deliver(channel, frame);
+  if (!serving.load(std::memory_order_acquire)) return true;
+  bool taken = from == nullptr || from->hub().publish(channel, frame);
   for (const auto& worker : workers) {
-    if (worker.get() == from) continue;
-    worker->post([target = worker.get(), name = std::string(channel), frame] {
-      target->hub().deliver(name, frame);
-    });
+    if (worker.get() != from && !worker->accept_publication(channel, frame)) taken = false;
   }
+  if (!taken) tell_drop();
+  return taken;
+}
+
+void Shared::tell_drop() {
+  dropped_publications.fetch_add(1, std::memory_order_relaxed);
+  const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  std::chrono::steady_clock::now().time_since_epoch())
+                                  .count();
+  std::int64_t told_ms = drops_told_ms.load(std::memory_order_relaxed);
+  if (told_ms != 0 && now_ms - told_ms < 1000) return;
+  if (!drops_told_ms.compare_exchange_strong(told_ms, now_ms, std::memory_order_relaxed)) return;
+  Event(options.log, LogLevel::kWarn, "server.publications_dropped")
+      .with("count", static_cast<std::int64_t>(dropped_publications.exchange(0, std::memory_order_relaxed)))
+      .with("advice", "more is published than the members' workers can deliver");
+}
+
+void Shared::wake_publishers() {
+  for (const auto& worker : workers) worker->post([target = worker.get()] { target->wake_publishers(); });
 }
 
 Worker::Worker(Shared& shared)
     : shared_(shared),
       loop_(*this),
       mailbox_(std::make_shared<Mailbox>(*this)),
-      receive_(kReceiveBytes),
-      spare_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
+      inbox_(shared.full_inboxes),
+      receive_(kReceiveBytes) {
   cork_.reserve(kCorkBytes);
 }
 
 Worker::~Worker() {
   mailbox_->close();
+  stop();
   join();
-  if (spare_fd_ >= 0) ::close(spare_fd_);
+  // A coroutine that waited for something outside has come back meanwhile, if it ever does.
+  loop_.close();
+  states_.clear();
 }
 
 void Worker::start() {
@@ -85,6 +118,12 @@ void Worker::start() {
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
+  sockets_.clear();  // of a worker that never began to serve
+}
+
+void Worker::stop() {
+  // Once: what follows the loop's end, on the worker's own thread, is not to be cut short.
+  if (!stopped_.exchange(true)) loop_.stop();
 }
 
 void Worker::run() {
@@ -95,12 +134,28 @@ void Worker::run() {
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-  for (const auto& [type, factory] : shared_.worker_states) states_.emplace(type, factory());
-  for (io::ListeningSocket& socket : sockets_) {
-    listeners_.push_back(std::make_unique<io::Listener>(loop_, std::move(socket), *this));
+  if (prepare()) loop_.run();
+  end();
+  current_worker = nullptr;
+}
+
+// False: it cannot serve, and whoever waits for it has been told why.
+bool Worker::prepare() {
+  try {
+    for (const auto& [type, factory] : shared_.worker_states) states_.emplace(type, factory());
+    for (io::ListeningSocket& socket : sockets_) {
+      listeners_.push_back(std::make_unique<io::Listener>(loop_, std::move(socket), *this));
+    }
+  } catch (...) {
+    serving_.set_exception(std::current_exception());
+    return false;
   }
   sockets_.clear();
-  loop_.run();
+  serving_.set_value();
+  return true;
+}
+
+void Worker::end() {
   listeners_.clear();
   deferred_.clear();
   // What is left when the drain window has ended is not waited for, but `on_close` is owed to whoever was open.
@@ -117,8 +172,13 @@ void Worker::run() {
     slot.connection.reset();
   }
   retired_.clear();
-  states_.clear();
-  current_worker = nullptr;
+  mailbox_->close();
+  // Every coroutine has been cancelled by now. They come to their own ends, here, where their callbacks ran and
+  // with everything they knew still in place; whoever ignores that is destroyed where it waits.
+  loop_.run_until([this] { return running_.use_count() == 1; }, kUnwindGrace);
+  loop_.close();
+  retired_.clear();
+  if (running_.use_count() == 1) states_.clear();  // otherwise when the worker is destroyed
 }
 
 void Worker::drain(base::Milliseconds window, std::function<void()> done) {
@@ -146,9 +206,12 @@ void Worker::finish_drain_if_empty() {
 
 void Worker::on_accept(int fd, const io::Endpoint& peer) {
   const http::IpAddress address = address_of(peer);
-  const Admission::Pending pending = shared_.admission.enter(address);
-  if (pending != Admission::Pending::kOk && !make_room(address, pending)) {
-    shared_.admission.leave(address);
+  // A trusted proxy carries everybody: its own address counts for nobody.
+  const bool proxied = http::contains(shared_.trusted_proxies, address);
+  const auto counted = proxied ? std::nullopt : std::optional(address);
+  const Admission::Pending pending = shared_.admission.enter(counted);
+  if (pending != Admission::Pending::kOk && !make_room(counted, pending)) {
+    shared_.admission.leave(counted);
     ::close(fd);
     return;
   }
@@ -160,28 +223,31 @@ void Worker::on_accept(int fd, const io::Endpoint& peer) {
     slot = static_cast<std::uint32_t>(slots_.size());
     slots_.emplace_back();
   }
-  slots_[slot].connection = std::make_unique<Connection>(*this, fd, address);
+  slots_[slot].connection = std::make_unique<Connection>(*this, fd, address, proxied);
   Connection& connection = *slots_[slot].connection;
   connection.set_place(slot, slots_[slot].generation);
-  pending_.enter(connection, address, connection.handshake()->pending());
+  pending_.enter(connection, counted, connection.handshake()->pending());
   ++live_;
   if (!loop_.poller().add(fd, connection, true, false)) connection.evict(Failure::kUnavailable);
 }
 
 // Over a limit the socket that has waited longest without proving itself gives way: a newcomer with a valid
 // credential needs a moment, a hoard of silent sockets needs for ever.
-bool Worker::make_room(const http::IpAddress& address, Admission::Pending pending) {
-  const bool by_address = pending == Admission::Pending::kAddressFull;
-  Connection* const victim = by_address ? pending_.oldest_of(address) : pending_.oldest();
+bool Worker::make_room(const std::optional<http::IpAddress>& address, Admission::Pending pending) {
+  const bool by_address = address && pending == Admission::Pending::kAddressFull;
+  Connection* const victim = by_address ? pending_.oldest_of(*address) : pending_.oldest();
   if (victim == nullptr) return false;
   victim->evict(by_address ? Failure::kTooManyRequests : Failure::kUnavailable);
   return true;
 }
 
 bool Worker::on_descriptors_exhausted() {
-  Event(shared_.options.log, LogLevel::kError, "server.descriptors_exhausted")
-      .with("connections", static_cast<std::int64_t>(live_))
-      .with("advice", "raise the limit of open files (ulimit -n, LimitNOFILE=)");
+  if (shortage_reported_ == base::MonoTime{} || now().mono - shortage_reported_ >= kShortageReports) {
+    shortage_reported_ = now().mono;
+    Event(shared_.options.log, LogLevel::kError, "server.descriptors_exhausted")
+        .with("connections", static_cast<std::int64_t>(live_))
+        .with("advice", "raise the limit of open files (ulimit -n, LimitNOFILE=)");
+  }
   Connection* const victim = pending_.oldest();
   if (victim == nullptr) return false;
   victim->evict(Failure::kUnavailable);
@@ -192,13 +258,20 @@ void Worker::promote(Connection& connection) {
   Handshake* const handshake = connection.handshake();
   if (handshake == nullptr || !handshake->pending().held()) return;
   handshake->pending().leave();
-  shared_.admission.leave(connection.address());
+  shared_.admission.leave(handshake->pending().key());
+}
+
+bool Worker::attribute(Connection& connection, const http::IpAddress& address) {
+  const Admission::Pending pending = shared_.admission.attribute(address);
+  const bool room = pending == Admission::Pending::kOk || make_room(address, pending);
+  pending_.attribute(connection, address, connection.handshake()->pending());
+  return room;
 }
 
 void Worker::release(Connection& connection) {
   promote(connection);
   if (corked_ == &connection) uncork();
-  std::erase(again_, &connection);
+  unlist(connection);
   ++slots_[connection.slot()].generation;  // handles go stale at once
   released_.push_back(connection.slot());
 }
@@ -211,12 +284,9 @@ Connection* Worker::find(std::uint32_t slot, std::uint32_t generation) noexcept 
 // ---- Turns
 
 std::string& Worker::cork(Connection& connection) {
-  if (corked_ != nullptr && corked_ != &connection) {
-    Connection* const other = corked_;
-    other->flush();
-    uncork();
-  }
-  corked_ = &connection;
+  while (corked_ != nullptr && corked_ != &connection) corked_->flush();
+  // Another one's flush may have ended it, and with it this one.
+  corked_ = connection.dropped() ? nullptr : &connection;
   return cork_;
 }
 
@@ -241,6 +311,54 @@ void Worker::serve_deferred() {
   }
 }
 
+// First what waited longest. One from the inbox always, so that those who publish here do not keep it waiting.
+void Worker::serve_publications() {
+  if (!hub_.backlogged() && !inbox_.waits()) return;
+  flow_budget_ = kFlowPerPart;
+  hub_.go_on();
+  while (!hub_.backlogged()) {
+    const auto next = inbox_.take();
+    if (!next) break;
+    hub_.publish(next->channel, next->frame);
+    if (flow_spent()) break;
+  }
+  if (inbox_.settle()) shared_.wake_publishers();
+}
+
+void Worker::serve_again() {
+  if (again_.empty()) return;
+  flow_budget_ = kFlowPerPart;
+  const std::vector<Connection*> list = std::exchange(again_, {});
+  std::size_t served = 0;
+  while (served < list.size() && !flow_spent()) list[served++]->resume();
+  // Who did not get a go is first next time. Some may have gone meanwhile.
+  std::vector<Connection*> rest;
+  for (; served < list.size(); ++served) {
+    if (!list[served]->dropped()) rest.push_back(list[served]);
+  }
+  again_.insert(again_.begin(), rest.begin(), rest.end());
+}
+
+void Worker::unlist(Connection& connection) {
+  if (!connection.take_listed()) return;
+  std::erase(again_, &connection);
+  std::erase(publishers_, &connection);
+}
+
+bool Worker::accept_publication(std::string_view channel, const Frame& frame) {
+  switch (inbox_.put(channel, frame)) {
+    case Inbox::Put::kTaken: return true;
+    case Inbox::Put::kFirst: post([] {}); return true;  // a turn's end looks for it
+    case Inbox::Put::kDropped: return false;
+  }
+  return false;
+}
+
+void Worker::wake_publishers() {
+  again_.insert(again_.end(), publishers_.begin(), publishers_.end());
+  publishers_.clear();
+}
+
 void Worker::on_timer(base::TimerWheel::Node& node) {
   for (const auto& listener : listeners_) {
     if (listener->on_timer(node)) return;
@@ -250,9 +368,10 @@ void Worker::on_timer(base::TimerWheel::Node& node) {
 
 bool Worker::on_turn_end() {
   serve_deferred();
-  for (Connection* const connection : std::exchange(again_, {})) connection->resume();
+  serve_publications();
+  serve_again();
   // Flushing may run on_drain, which may queue for others: until nothing is left.
-  for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->flush();
+  for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->end_turn();
   dirty_.clear();
   for (const std::uint32_t slot : released_) {
     slots_[slot].connection.reset();
@@ -267,8 +386,9 @@ bool Worker::on_turn_end() {
   }
   tls_budget_ = kTlsHandshakesPerTurn;
   verify_budget_ = kVerificationsPerTurn;
+  flow_budget_ = kFlowPerPart;
   finish_drain_if_empty();
-  return !deferred_.empty() || !again_.empty();
+  return !deferred_.empty() || !again_.empty() || hub_.backlogged() || inbox_.waits();
 }
 
 void Worker::on_clock_step() {
@@ -295,6 +415,27 @@ ws::Deflater& Worker::deflater() {
 std::any* Worker::state(std::type_index type) {
   const auto found = states_.find(type);
   return found == states_.end() ? nullptr : &found->second;
+}
+
+namespace {
+
+std::string name_of(std::type_index type) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  return name != nullptr ? name.get() : type.name();
+}
+
+}  // namespace
+
+void throw_no_data(std::type_index type) {
+  throw std::logic_error("data: the connections of this route carry no " + name_of(type));
+}
+
+void throw_no_worker_state(std::type_index type) {
+  throw std::logic_error("worker_state<" + name_of(type) + ">: " +
+                         (current_worker == nullptr ? "called outside of a callback"
+                                                    : "the app has no per_worker of that type"));
 }
 
 std::any* find_worker_state(std::type_index type) {

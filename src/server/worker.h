@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +19,7 @@
 #include "io/loop.h"
 #include "server/connection.h"
 #include "server/hub.h"
+#include "server/inbox.h"
 #include "server/pending_pool.h"
 #include "server/refusal_cache.h"
 #include "server/shared.h"
@@ -48,20 +51,34 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   static constexpr int kTlsHandshakesPerTurn = 8;
   static constexpr int kVerificationsPerTurn = 16;
   static constexpr int kReadsPerTurn = 4;  ///< full buffers from one connection, then others get their go
+  /// Messages processed and publications' frames queued in each part of a turn: by what is read, by what waits in
+  /// the hub and the inbox, and by connections that go on where this ended.
+  static constexpr int kFlowPerPart = 2048;
+  static constexpr base::Milliseconds kUnwindGrace{1000};   ///< for cancelled coroutines, when the worker ends
+  static constexpr base::Milliseconds kShortageReports{1000};  ///< at most one in so much time
 
   explicit Worker(Shared& shared);
   ~Worker();
 
   /// Before `start`.
   void listen(io::ListeningSocket socket) { sockets_.push_back(std::move(socket)); }
+  /// Throws std::system_error if there is no thread to be had.
   void start();
+  /// After `start`: waits until it serves. Throws what a `per_worker` factory has thrown; it has ended then.
+  void wait_until_serving() { serving_.get_future().get(); }
+  /// Waits for its end. When it returns nothing of the user's runs on the worker or is held by it, except for
+  /// coroutines that wait for something outside of it.
   void join();
   /// Ends the loop at once, whatever is open. Thread-safe.
-  void stop() { loop_.stop(); }
+  void stop();
   /// Stops accepting and closes every connection within `window`. Calls `done` on the worker's thread when
   /// the last one has gone.
   void drain(base::Milliseconds window, std::function<void()> done);
   void post(std::move_only_function<void()> work) { loop_.post(std::move(work)); }
+  /// Takes what another thread has published. False if there is no room for it. Thread-safe.
+  [[nodiscard]] bool accept_publication(std::string_view channel, const Frame& frame);
+  /// Those who wait to publish may go on.
+  void wake_publishers();
 
   // ---- For connections, on the worker's thread
   [[nodiscard]] Shared& shared() noexcept { return shared_; }
@@ -70,6 +87,11 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] VerificationCache& cache() noexcept { return cache_; }
   [[nodiscard]] RefusalCache& refusals() noexcept { return refusals_; }
   [[nodiscard]] base::Now now() const noexcept { return loop_.now(); }
+  /// For what must be true at this moment, however long the turn has taken until now.
+  [[nodiscard]] base::Now fresh_now() {
+    loop_.refresh_clocks();
+    return loop_.now();
+  }
   [[nodiscard]] std::span<char> receive_buffer() noexcept { return receive_; }
   [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
   [[nodiscard]] ws::Inflater& inflater();
@@ -91,14 +113,25 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   void mark_dirty(Connection& connection) { dirty_.push_back(&connection); }
   /// To be read again in the next turn, although its socket may not become readable (TLS holds bytes).
   void read_again(Connection& connection) { again_.push_back(&connection); }
+  /// To be read again when no inbox is full any more.
+  void wait_to_publish(Connection& connection) { publishers_.push_back(&connection); }
+  /// Takes it off the lists of those to be read again.
+  void unlist(Connection& connection);
+  [[nodiscard]] bool flow_spent() const noexcept { return flow_budget_ <= 0; }
+  void spend_flow() noexcept { --flow_budget_; }
   [[nodiscard]] bool take_tls_budget() noexcept { return tls_budget_-- > 0; }
   /// Runs `work` on the connection now if this turn's budget for signatures allows, otherwise in a later one.
   void verify_in_budget(Connection& connection, std::move_only_function<void(Connection&)> work);
   /// The connection has authenticated: it no longer counts as pending.
   void promote(Connection& connection);
+  /// It has become known whose connection a trusted proxy's is. False if there is no room for another one of
+  /// that address.
+  [[nodiscard]] bool attribute(Connection& connection, const http::IpAddress& address);
   /// The connection has closed its socket: it is destroyed when the turn has ended.
   void release(Connection& connection);
   void keep_until_turn_ends(std::shared_ptr<void> object) { retired_.push_back(std::move(object)); }
+  /// Held by the completion of every coroutine that runs here: a worker that ends waits for them a while.
+  [[nodiscard]] std::shared_ptr<const void> running() const noexcept { return running_; }
   [[nodiscard]] Connection* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   [[nodiscard]] bool draining() const noexcept { return draining_; }
 
@@ -123,11 +156,16 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
     std::move_only_function<void(Connection&)> work;
   };
   void run();
+  [[nodiscard]] bool prepare();
+  void end();
   void serve_deferred();
+  void serve_publications();
+  void serve_again();
   void finish_drain_if_empty();
-  [[nodiscard]] bool make_room(const http::IpAddress& address, Admission::Pending pending);
+  [[nodiscard]] bool make_room(const std::optional<http::IpAddress>& address, Admission::Pending pending);
 
   Shared& shared_;
+  std::map<std::type_index, std::any> states_;  // before the loop, whose coroutines may hold on to them
   io::Loop loop_;
   std::shared_ptr<Mailbox> mailbox_;
   std::vector<io::ListeningSocket> sockets_;
@@ -136,7 +174,9 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   std::vector<std::uint32_t> free_slots_;
   std::size_t live_ = 0;
   PendingPool pending_;
-  Hub hub_;
+  int flow_budget_ = kFlowPerPart;
+  Hub hub_{flow_budget_};
+  Inbox inbox_;
   VerificationCache cache_;
   RefusalCache refusals_;
   std::vector<char> receive_;
@@ -144,17 +184,20 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   Connection* corked_ = nullptr;
   std::vector<Connection*> dirty_;
   std::vector<Connection*> again_;
+  std::vector<Connection*> publishers_;  // that wait for room in an inbox
   std::vector<std::uint32_t> released_;
   std::vector<std::shared_ptr<void>> retired_;
   std::deque<Deferred> deferred_;
   std::unique_ptr<ws::Inflater> inflater_;
   std::unique_ptr<ws::Deflater> deflater_;
-  std::map<std::type_index, std::any> states_;
+  std::shared_ptr<const void> running_ = std::make_shared<char>();
   std::function<void()> drained_;
+  base::MonoTime shortage_reported_{};
   int tls_budget_ = kTlsHandshakesPerTurn;
   int verify_budget_ = kVerificationsPerTurn;
-  int spare_fd_ = -1;
   bool draining_ = false;
+  std::atomic<bool> stopped_ = false;
+  std::promise<void> serving_;
   std::thread thread_;
 };
 

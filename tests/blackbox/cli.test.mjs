@@ -59,9 +59,14 @@ describe('usage', { concurrency: 4 }, () => {
     const holder = net.createServer();
     await new Promise((resolve) => holder.unref().listen(0, '127.0.0.1', resolve));
     const { port } = holder.address();
-    const { stdout, stderr } = await ends(1, ['serve', '--config', config_file({ server: { listen: [`127.0.0.1:${port}`] } })]);
+    const file = config_file({ server: { listen: [`127.0.0.1:${port}`] } });
+    const { stdout, stderr } = await ends(1, ['serve', '--config', file]);
     assert.equal(stdout, '');
-    assert.match(stderr, new RegExp(`${port}`));
+    assert.equal(stderr.trimEnd().split('\n').at(-1),
+                 `sallyport: 127.0.0.1:${port}: cannot listen there: Address already in use; to listen elsewhere, write another address under [server] listen in ${file}`);
+    const demo = await ends(1, ['demo', '--listen', `127.0.0.1:${port}`]);
+    assert.equal(demo.stdout, '');
+    assert.equal(demo.stderr, `sallyport: 127.0.0.1:${port}: cannot listen there: Address already in use; to listen elsewhere, add for example --listen 127.0.0.1:8081\n`);
     holder.close();
   });
 
@@ -88,7 +93,16 @@ describe('check', { concurrency: 4 }, () => {
   const finding = (ended) => (ended.stdout + ended.stderr).split('\n').filter((line) => / (error|warning): /.test(line));
 
   test('says nothing bad of a good configuration', async () => {
-    assert.deepEqual(finding(await ends(0, ['check', '--strict', '--config', config_file({})])), []);
+    const file = config_file({});
+    const checked = await ends(0, ['check', '--strict', '-c', file]);
+    assert.deepEqual(finding(checked), []);
+    assert.equal(checked.stdout, '', 'stdout is for findings');
+    assert.equal(checked.stderr, `${file}: ok, 1 route\n`);
+  });
+
+  test('says of a folder that it is one', async () => {
+    const folder = temporary_folder();
+    assert.equal((await ends(2, ['check', '--config', folder])).stdout, `${folder}:1: error: is a folder, not a file\n`);
   });
 
   test('names file and line of every error', async () => {
@@ -206,9 +220,18 @@ describe('token mint', { concurrency: 4 }, () => {
   test('signs with a secret too, and every alg fits its key', async () => {
     const secret = await Issuer.make({ alg: 'HS256' });
     await jwtVerify(await secret.mint(), secret.key, { algorithms: ['HS256'] });
-    const wrong = await sallyport(['token', 'mint', '--key', issuer.private_file, '--alg', 'RS256', '--iss', 'i', '--aud', 'a', '--sub', 's']);
-    assert.notEqual(wrong.code, 0);
+    const wrong = await ends(2, ['token', 'mint', '--key', issuer.private_file, '--alg', 'RS256', '--iss', 'i', '--aud', 'a', '--sub', 's']);
     assert.equal(wrong.stdout, '');
+    assert.equal(wrong.stderr, `sallyport: ${issuer.private_file}: this key cannot sign with RS256; it is for ES256\n`);
+  });
+
+  test('says all that is missing at once, and what an unknown algorithm may have meant', async () => {
+    assert.equal((await ends(2, ['token', 'mint', '--iss', 'i'])).stderr,
+                 'sallyport: --key (or, for HS*, --secret-file), --alg, --aud and --sub are required; for help: sallyport token mint --help\n');
+    for (const args of [['token', 'mint', '--key', issuer.private_file, '--iss', 'i', '--aud', 'a', '--sub', 's', '--alg', 'es256'],
+                        ['key', 'new', '--private', '/tmp/x', '--jwks', '/tmp/y', '--alg', 'es256']]) {
+      assert.match((await ends(2, args)).stderr, /^sallyport: --alg es256 is not one of .*ES384.*; did you mean "ES256"\?\n$/);
+    }
   });
 });
 
@@ -232,6 +255,13 @@ describe('token inspect', { concurrency: 4 }, () => {
     assert.match(await said(await issuer.sign({ iss: 'x' })), /iss/i);
     assert.match(await said(broken_signature(await issuer.sign())), /signature/i);
     await said('nonsense');
+  });
+
+  test('says that of two verifiers of one issuer only the first is asked', async () => {
+    const shared = config_file({ verifiers: { other: issuer.verifier({ audience: ['mail'] }) } });
+    const { stdout } = await ends(0, ['token', 'inspect', '--config', shared], { input: await issuer.sign({ aud: 'mail' }) });
+    assert.match(stdout, /^note: the verifiers (main and other|other and main) have the same issuer; of those that a route names, only the first is asked$/m);
+    assert.doesNotMatch((await inspect(0, await issuer.sign())).stdout, /note:/);
   });
 
   test('no token at all is bad usage', async () => {

@@ -105,6 +105,33 @@ describe('the demo page', { skip: without_browser, concurrency: 2 }, () => {
         });
       }
 
+      test('says rightly what is proven when the socket opens', async (t) => {
+        const page = await visit(t);
+        await connect(page, { kind: 'valid', transport });
+        await page.getByText('Joined room/blue').waitFor();
+        const opened = await page.locator('.attempt:first-child .events li', { hasText: 'Socket open' }).innerText();
+        if (transport === 'subprotocol') assert.match(opened, /came along with the handshake/);
+        assert.equal(/nothing proven yet/.test(opened), transport === 'first_message', opened);
+      });
+
+      test('the code beside the form is JavaScript that does what the page does', async (t) => {
+        const page = await visit(t);
+        for (const kind of ['valid', 'none']) {
+          await page.check(`[name=kind][value=${kind}]`);
+          await page.check(`[name=transport][value=${transport}]`);
+          const made = [];
+          class WebSocket {
+            constructor(url, protocols) { made.push([url, protocols]); this.sent = made; }
+            send(text) { this.sent.push(JSON.parse(text)); }
+          }
+          const socket = new Function('WebSocket', 'url', 'token', `${await text(page, '#snippet')}; return socket`)(WebSocket, 'ws://x', 'TOKEN');
+          socket.onopen?.();
+          const with_it = transport === 'subprotocol' && kind === 'valid';
+          assert.deepEqual(made[0], ['ws://x', with_it ? ['sallyport.v1', 'bearer.TOKEN'] : ['sallyport.v1']]);
+          assert.deepEqual(made.slice(1), kind === 'valid' && !with_it ? [{ type: 'auth', token: 'TOKEN' }] : []);
+        }
+      });
+
       test('never shows a whole token', async (t) => {
         const tokens = [];
         const page = await visit(t);
@@ -249,6 +276,30 @@ describe('the demo page', { skip: without_browser, concurrency: 2 }, () => {
     await press(page, 'Refresh as someone else');
     await state(page, 'closed');
     await fits('closed');
+  });
+
+  test('breaks no word of a message at the width of a phone', async (t) => {
+    const page = await visit(t, { viewport: PHONE });
+    await connect(page, { kind: 'valid', name: 'visitor', room: 'blue' });
+    await page.getByText('Joined room/blue').waitFor();
+    const { whole, broken, lines } = await page.evaluate(() => {
+      const seen = { whole: 0, broken: [], lines: 0 };
+      for (const code of document.querySelectorAll('.events code')) {
+        if (!code.textContent.includes('{"type"')) continue;
+        seen.lines += code.getBoundingClientRect().height / parseFloat(getComputedStyle(code).lineHeight);
+        for (const node of code.childNodes) {
+          if (node.nodeType !== Node.TEXT_NODE) continue;
+          const range = document.createRange();
+          range.selectNodeContents(node);
+          const rows = new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+          if (rows > 1) seen.broken.push(node.textContent);
+          else seen.whole += 1;
+        }
+      }
+      return seen;
+    });
+    assert.deepEqual(broken, []);
+    assert.ok(whole > 8 && lines > 5, `${whole} parts on ${lines} lines: something was broken at all`);
   });
 
   test('works from the keyboard, and says what happens in a live region', async (t) => {

@@ -163,6 +163,10 @@ describe('over HTTP', { concurrency: 4 }, () => {
     }
     assert_problem(await ask(server, upgrade(server, '/nowhere')), 404, 'not_found');
     assert_problem(await ask(server, request(server, '/nowhere')), 404, 'not_found');
+    await server.event('ws.refused', (entry) => entry.reason === 'not_found' && entry.detail === 'no route for /nowhere');
+    await ask(server, upgrade(server, '/nowhere/eyJhbGciOiJub25lIn0/x?secret=1'));
+    const logged = await server.event('ws.refused', (entry) => entry.detail?.includes('/x'));
+    assert.equal(logged.detail, 'no route for /nowhere/.../x');
   });
 
   test('too large a head is told 431 and can read it', async () => {

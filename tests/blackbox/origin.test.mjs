@@ -49,6 +49,12 @@ async function status_of(path, fields, target = server) {
   }
 }
 
+test('the log names a refused Origin, and what to do if it is yours', async () => {
+  assert.equal(await status_of('/list', { ...CREDENTIALS.header(), Origin: 'http://localhost:4000' }), '403 origin_not_allowed');
+  const { detail } = await server.event('ws.refused', (entry) => entry.detail?.includes(':4000'));
+  assert.equal(detail, "the Origin http://localhost:4000 is not among the route's; if that page is yours, list it in origins");
+});
+
 const NO = '403 origin_not_allowed';
 const FOREIGN = {
   'another scheme': 'http://app.example.com',

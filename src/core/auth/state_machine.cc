@@ -198,7 +198,9 @@ class Step {
   }
 
   void failed(Failure failure) {
-    if (s_.phase_ == Phase::kReauthenticating && failure == Failure::kUnavailable) {
+    // Nobody has looked at the credential: that is not its fault.
+    const bool not_asked = failure == Failure::kUnavailable || failure == Failure::kTooManyRequests;
+    if (s_.phase_ == Phase::kReauthenticating && not_asked) {
       clear(Deadline::kVerify);
       s_.phase_ = Phase::kAuthenticated;
       actions_.add(ActionKind::kSendError, failure);  // the old deadline stands
@@ -301,7 +303,8 @@ class Step {
     // Whoever spoke a moment ago is there; ask only after a silence of a whole interval.
     const MonoTime next = after(s_.last_heard_, policy_.ping_interval);
     if (next > now_.mono) return arm(Deadline::kPing, next);
-    arm(Deadline::kPing, after(now_.mono, policy_.ping_interval));
+    // Never at this very moment: whoever asks for what is due would find it for ever.
+    arm(Deadline::kPing, std::max(after(now_.mono, policy_.ping_interval), now_.mono + Milliseconds(1)));
     if (s_.deadline(Deadline::kPong) == kNever) {
       const MonoTime gone = after(s_.last_heard_, policy_.idle_timeout);
       arm(Deadline::kPong, std::max(gone, now_.mono + Milliseconds(1)));

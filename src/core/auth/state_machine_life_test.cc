@@ -45,6 +45,16 @@ TEST(StateMachine, PingsAfterASilenceAndGivesUpAfterALongerOne) {
   EXPECT_EQ(d.state.phase(), Phase::kClosed);
 }
 
+TEST(StateMachine, NeverArmsAPingForThisVeryMoment) {
+  Policy policy;
+  policy.ping_interval = 0ms;
+  policy.idle_timeout = 1ms;
+  Driven d = open(1h, policy);
+  d.pass(1ms);
+  EXPECT_EQ(d.due(D::kPing), (List{{kSendPing}}));
+  EXPECT_EQ(d.left(D::kPing), 1ms);
+}
+
 TEST(StateMachine, CountsIdlenessFromTheLastByteOfThePeer) {
   Driven d = open(1h);
   d.pass(25s);

@@ -268,6 +268,7 @@ std::vector<Row> refresh_rows() {
       {at, proven(2, person(-kLeeway)), kClosing, ended(at, kTokenExpired), "expired meanwhile"},
       {at, VerifyFailed{2, kInvalidToken}, kClosing, ended(at, kInvalidToken), "credential's fault"},
       {at, VerifyFailed{2, kUnavailable}, kAuthenticated, {{kSendError, kUnavailable}}, "unavailable"},
+      {at, VerifyFailed{2, kTooManyRequests}, kAuthenticated, {{kSendError, kTooManyRequests}}, "not looked at"},
       {at, DeadlinePassed{D::kVerify}, kAuthenticated, {{kCancelVerify}, {kSendError, kUnavailable}}, "", kDue},
   };
 }

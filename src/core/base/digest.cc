@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <memory>
 #include <string>
@@ -53,6 +54,16 @@ Sha1 sha1(std::string_view data) {
 Sha256 sha256(std::string_view data) {
   thread_local Hasher hasher("SHA256");
   return hasher.operator()<Sha256>(data);
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view data) {
+  Sha256 output;
+  unsigned size = 0;
+  SALLYPORT_ASSERT(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                        reinterpret_cast<const unsigned char*>(data.data()), data.size(),
+                        output.data(), &size) != nullptr);
+  SALLYPORT_ASSERT(size == output.size());
+  return output;
 }
 
 std::string base64(std::string_view data) {

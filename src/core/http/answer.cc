@@ -24,11 +24,6 @@ void append_status_line(std::string& text, unsigned status) {
   text.append(reason_phrase(status)).append("\r\n");
 }
 
-// RFC 9110 section 8.6: no Content-Length with 204.
-bool has_content(unsigned status) noexcept {
-  return status != 204 && status != 304;
-}
-
 }  // namespace
 
 std::string_view reason_phrase(unsigned status) noexcept {
@@ -98,7 +93,18 @@ std::string_view reason_phrase(unsigned status) noexcept {
   }
 }
 
+// RFC 9110 section 8.6: no Content-Length with 204.
+bool has_content(unsigned status) noexcept {
+  return status != 204 && status != 304;
+}
+
 std::expected<std::string, AnswerError> serialize(const Answer& answer, Body body) {
+  auto text = serialize_head(answer, answer.body.size());
+  if (text && body == Body::kSent && has_content(answer.status)) text->append(answer.body);
+  return text;
+}
+
+std::expected<std::string, AnswerError> serialize_head(const Answer& answer, std::size_t body_bytes) {
   if (answer.status < 200 || answer.status > 599) return std::unexpected(AnswerError::kStatus);
   std::string text;
   text.reserve(256 + answer.body.size());
@@ -119,10 +125,9 @@ std::expected<std::string, AnswerError> serialize(const Answer& answer, Body bod
   if (!cache_control) append_field(text, "Cache-Control", "no-store");
   append_field(text, "Connection", upgrade ? "Upgrade, close" : "close");
   if (has_content(answer.status)) {
-    append_field(text, "Content-Length", std::to_string(answer.body.size()));
+    append_field(text, "Content-Length", std::to_string(body_bytes));
   }
   text.append("\r\n");
-  if (body == Body::kSent && has_content(answer.status)) text.append(answer.body);
   return text;
 }
 

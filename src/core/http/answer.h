@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <expected>
 #include <optional>
 #include <span>
@@ -39,10 +40,15 @@ enum class Body {
 /// use.
 [[nodiscard]] std::string_view reason_phrase(unsigned status) noexcept;
 
+/// Whether an answer with this status may have a body at all (RFC 9110 section 6.4.1).
+[[nodiscard]] bool has_content(unsigned status) noexcept;
+
 /// The whole answer as it goes out. Nothing of it is sent if a field is not clean: an application's
 /// value must not be able to start a second answer.
 [[nodiscard]] std::expected<std::string, AnswerError> serialize(const Answer& answer,
                                                                 Body body = Body::kSent);
+/// Only the head, for a body of so many bytes that follows or, after HEAD, does not; `answer.body` is not looked at.
+[[nodiscard]] std::expected<std::string, AnswerError> serialize_head(const Answer& answer, std::size_t body_bytes);
 
 /// A refusal (RFC 9457): `{"type":"about:blank","title":...,"status":...,"reason":...}`. The title
 /// is the status' reason phrase unless given; `reason` is the machine-readable word. The caller

@@ -43,7 +43,7 @@ struct SubprotocolOffer {
 
 /// What goes into the 101 answer: the first of `preferred` (the application's list, best first)
 /// that was offered; else `sallyport.v1` if offered; else, if the application has no list, the
-/// first offered protocol. Nothing if no such item exists, in particular if only a credential item
+/// first offered protocol of at most 64 characters. Nothing if no such item exists, in particular if only a credential item
 /// was offered. Browsers then fail the connection, since they offered and nothing was selected:
 /// such a client must offer `sallyport.v1` beside its token. The view points into `offer` or
 /// `preferred`.

@@ -30,7 +30,7 @@ TEST(Subprotocol, DecodesTheKubernetesSpelling) {
 }
 
 TEST(Subprotocol, FindsNoCredentialWhereThereIsNone) {
-  for (const Items& items : {Items{}, Items{"chat"}, Items{"bearer", "Bearer.x", "xbearer.y"}}) {
+  for (const Items& items : {Items{}, Items{"chat"}, Items{"bearer", "bearers.x", "xbearer.y"}}) {
     const auto offer = split_subprotocols(items);
     ASSERT_TRUE(offer.credential.has_value());
     EXPECT_FALSE(offer.credential->has_value());
@@ -94,6 +94,25 @@ TEST(Subprotocol, NeverSelectsWhatLooksLikeAToken) {
   EXPECT_FALSE(offer.credential->has_value());
   EXPECT_EQ(select_subprotocol(offer, {}), "chat");
   EXPECT_EQ(select_subprotocol(split_subprotocols(Items{"eyJh.e30.c2ln"}), {}), std::nullopt);
+}
+
+TEST(Subprotocol, NeverSelectsATokenUnderAnyPrefix) {
+  const std::string token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
+  for (const std::string prefix : {"Bearer.", "BEARER.", "jwt.", "access_token|", "token-", "x"}) {
+    const std::string item = prefix + token;
+    const auto offer = split_subprotocols(Items{item});
+    EXPECT_EQ(select_subprotocol(offer, {}), std::nullopt) << item;
+    EXPECT_TRUE(is_credential_item(item)) << item;
+  }
+  EXPECT_TRUE(is_credential_item("Bearer.opaque"));
+}
+
+TEST(Subprotocol, NeverEchoesALongNameThatTheApplicationDidNotGive) {
+  const std::string longest(64, 'p');
+  const std::string longer(65, 'q');
+  EXPECT_EQ(select_subprotocol(split_subprotocols(Items{longest}), {}), longest);
+  EXPECT_EQ(select_subprotocol(split_subprotocols(Items{longer}), {}), std::nullopt);
+  EXPECT_EQ(select_subprotocol(split_subprotocols(Items{longer}), std::vector<std::string>{longer}), longer);
 }
 
 }  // namespace

@@ -137,6 +137,26 @@ std::expected<std::string, JwtError> peek_issuer(std::string_view token) {
   return std::string(issuer->get_string());
 }
 
+std::expected<std::string, JwtError> missing_key_of(std::string_view token, const JwtPolicy& policy,
+                                                    base::WallTime now) {
+  auto jws = parse_compact(token);
+  if (!jws) return std::unexpected(error_of(jws.error()));
+  if (!jws->header.algorithm ||
+      std::ranges::find(policy.algorithms, *jws->header.algorithm) == policy.algorithms.end()) {
+    return std::unexpected(JwtError::kUnsupportedAlgorithm);
+  }
+  if (jws->signature.empty()) return std::unexpected(JwtError::kBadSignature);
+  const auto value = parse_claims(jws->payload);
+  if (!value) return std::unexpected(value.error());
+  Claims unproven;
+  const ClaimsContext context{
+      .policy = policy, .header = jws->header, .claims = value->get_object(), .now = now};
+  for (const ClaimCheck& check : claim_checks()) {
+    if (const auto error = check.run(context, unproven, nullptr)) return std::unexpected(*error);
+  }
+  return std::move(jws->header.key_id).value_or(std::string());
+}
+
 std::vector<JwtCheck> explain_jwt(std::string_view token, const JwtPolicy& policy,
                                   const KeySet& keys, base::WallTime now) {
   std::vector<JwtCheck> checks;

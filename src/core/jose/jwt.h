@@ -77,6 +77,14 @@ enum class JwtError {
 /// else.
 [[nodiscard]] std::expected<std::string, JwtError> peek_issuer(std::string_view token);
 
+/// For a token that has met kUnknownKey: the `kid` of the key it wants (empty if it names none), if newer keys of its
+/// issuer could make it acceptable. Everything else that the policy says is checked as `verify_jwt` would, though
+/// nothing of it is proven; the error is what the token would be refused for under any key. Only a token that
+/// passes is worth a fetch.
+[[nodiscard]] std::expected<std::string, JwtError> missing_key_of(std::string_view token,
+                                                                  const JwtPolicy& policy,
+                                                                  base::WallTime now);
+
 /// One step of a verification, for a person to read. `detail` is printable ASCII and never contains
 /// the token or its signature.
 struct JwtCheck {

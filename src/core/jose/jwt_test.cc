@@ -303,6 +303,34 @@ TEST(Jwt, PeeksTheIssuerOnlyOfAWellFormedToken) {
   EXPECT_EQ(peek_issuer(std::string(9000, 'a')), std::unexpected(JwtError::kTooLarge));
 }
 
+TEST(Jwt, NamesTheKeyThatIsMissingOfATokenThatNothingElseIsWrongWith) {
+  const auto missing = [](const std::string& token) { return missing_key_of(token, policy_of(), kNow); };
+  EXPECT_EQ(missing(token_of(claims_with(), R"({"alg":"HS256","kid":"new"})")), "new");
+  EXPECT_EQ(missing(token_of(claims_with())), "");
+}
+
+TEST(Jwt, NamesNoMissingKeyIfTheTokenWouldBeRefusedUnderAnyKey) {
+  const auto why = [](std::string_view claims, std::string_view header = R"({"alg":"HS256","kid":"new"})") {
+    const auto missing = missing_key_of(token_of(claims, header), policy_of(), kNow);
+    return missing ? JwtError{-1} : missing.error();
+  };
+  EXPECT_EQ(why(claims_with({{"iss", "\"https://evil.example.com/\""}})), JwtError::kWrongIssuer);
+  EXPECT_EQ(why(claims_with({{"iss", nullptr}})), JwtError::kMissingClaim);
+  EXPECT_EQ(why(claims_with({{"aud", "\"other\""}})), JwtError::kWrongAudience);
+  EXPECT_EQ(why(claims_with({{"exp", "1799999970"}})), JwtError::kExpired);
+  EXPECT_EQ(why(claims_with({{"exp", nullptr}})), JwtError::kMissingClaim);
+  EXPECT_EQ(why(claims_with({{"nbf", "1800000031"}})), JwtError::kNotYetValid);
+  EXPECT_EQ(why(claims_with({{"sub", "1"}})), JwtError::kBadClaim);
+  EXPECT_EQ(why(claims_with(), R"({"alg":"HS256","typ":"logout+jwt"})"), JwtError::kWrongType);
+  EXPECT_EQ(why(claims_with(), R"({"alg":"ES256","kid":"new"})"), JwtError::kUnsupportedAlgorithm);
+  EXPECT_EQ(why(claims_with(), R"({"alg":"none","kid":"new"})"), JwtError::kUnsupportedAlgorithm);
+  EXPECT_EQ(why(claims_with(), R"({"alg":"HS256","crit":["x"]})"), JwtError::kUnsupportedHeader);
+  EXPECT_EQ(why("[]"), JwtError::kMalformed);
+  const std::string unsigned_token = token_of(claims_with());
+  EXPECT_EQ(missing_key_of(unsigned_token.substr(0, unsigned_token.rfind('.') + 1), policy_of(), kNow),
+            std::unexpected(JwtError::kBadSignature));
+}
+
 std::string outcome_of(const std::vector<JwtCheck>& checks) {
   std::string text;
   for (const JwtCheck& check : checks)

@@ -40,6 +40,19 @@ void install_route(const RouteEntry& entry, App& app) {
   app.ws(entry.path, std::move(route));
 }
 
+io::ClientAuth client_auth(const Tls& tls) {
+  using Ask = io::ClientAuth::Ask;
+  switch (tls.client_certificate) {
+    case ClientCertificate::kNone:
+      return {};
+    case ClientCertificate::kOptional:
+      return {.ask = Ask::kOptional, .ca_file = tls.client_ca_file};
+    case ClientCertificate::kRequired:
+      break;
+  }
+  return {.ask = Ask::kRequired, .ca_file = tls.client_ca_file};
+}
+
 // What the library itself would refuse at the start. The parts have been checked one by one, with
 // better lines; this is for whatever they have missed.
 void rehearse(const Config& config, Findings& findings) {
@@ -69,9 +82,11 @@ Files Files::system() {
                 }
                 throw std::runtime_error(path + ": unknown kind of key source");
               },
-          .tls_fault =
-              [](const std::string& certificate, const std::string& key) {
-                const auto context = io::TlsContext::load(certificate, key);
+          .tls_faults = io::check_pair,
+          .clients_fault =
+              [](const Tls& tls) {
+                const auto context =
+                    io::TlsContext::load(tls.certificate_file, tls.key_file, client_auth(tls));
                 return context ? std::string() : context.error();
               },
           .is_folder =
@@ -83,12 +98,14 @@ Files Files::system() {
 }
 
 std::expected<Config, std::vector<Finding>> parse(std::string_view text, const std::string& file,
-                                                  const Files& files) {
+                                                  const Files& files, const Factories& factories) {
   const auto tree = parse_toml(text);
   if (!tree) return only(file, tree.error().line, tree.error().text);
   Findings findings(file);
-  Reading reading{
-      .findings = findings, .files = files, .folder = std::filesystem::path(file).parent_path()};
+  Reading reading{.findings = findings,
+                  .files = files,
+                  .factories = factories,
+                  .folder = std::filesystem::path(file).parent_path()};
   Config config;
   Section root(*tree, 1, {}, findings);
   read_server(root, reading, config);
@@ -101,7 +118,8 @@ std::expected<Config, std::vector<Finding>> parse(std::string_view text, const s
   return config;
 }
 
-std::expected<Config, std::vector<Finding>> load(const std::string& path) {
+std::expected<Config, std::vector<Finding>> load(const std::string& path,
+                                                 const Factories& factories) {
   std::string text;
   try {
     text = read_file(path, kConfigBytesMax);
@@ -111,7 +129,7 @@ std::expected<Config, std::vector<Finding>> load(const std::string& path) {
     if (what.starts_with(path + ": ")) what.remove_prefix(path.size() + 2);
     return only(path, 1, std::string(what));
   }
-  return parse(text, path, Files::system());
+  return parse(text, path, Files::system(), factories);
 }
 
 void install(const Config& config, App& app) {

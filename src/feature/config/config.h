@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "feature/config/finding.h"
+#include "io/tls.h"
 #include "sallyport/app.h"
 #include "sallyport/route.h"
 #include "sallyport/verifier.h"
+#include "sallyport/verifiers.h"
 
 namespace sallyport::config {
 
@@ -24,12 +26,28 @@ struct LogSettings {
 
 enum class Handler : std::uint8_t { kEcho, kHub, kStatic };
 
-/// One `[verifier.NAME]`: what it was made from, and the verifier itself.
+enum class VerifierType : std::uint8_t {
+  kJwt,
+  kIntrospection,
+  kSession,
+  kKeys,
+  kCertificate,
+  kHttp,
+  kAnonymous,
+};
+
+/// As the configuration spells it: "jwt".
+[[nodiscard]] std::string_view name(VerifierType type) noexcept;
+
+/// One `[verifier.NAME]`: the verifier itself, and what has to be known of it elsewhere.
 struct VerifierEntry {
   std::string name;
   int line = 1;
-  JwtOptions options;
+  VerifierType type = VerifierType::kJwt;
   Verifier verifier;
+  std::optional<JwtOptions> jwt = {};     ///< of type kJwt: what it was made from
+  std::string cookie = {};                ///< of type kSession: the one that it reads
+  std::vector<std::string> forward = {};  ///< of type kHttp: the fields that it passes on
 };
 
 /// One `[[route]]`. A static one has a `root` and no `route`; the others are the reverse.
@@ -59,22 +77,40 @@ enum class KeySource : std::uint8_t { kJwks, kSecret, kPublicKey };
 struct Files {
   /// Throws std::runtime_error that names the file and the fault.
   std::function<Keys(KeySource source, const std::string& path)> load_keys;
-  /// Why the pair cannot be served; empty if it can.
-  std::function<std::string(const std::string& certificate, const std::string& key)> tls_fault;
+  /// Why the pair cannot be served.
+  std::function<io::PairFaults(const std::string& certificate, const std::string& key)> tls_faults;
+  /// Why clients cannot be asked for their certificates by these files, which are fit otherwise;
+  /// empty if they can.
+  std::function<std::string(const Tls& tls)> clients_fault;
   std::function<bool(const std::string& path)> is_folder;
 
   /// The file system's.
   [[nodiscard]] static Files system();
 };
 
-/// Reads the configuration file at `path` and every file it names. Returns all findings if at least
-/// one is an error, warnings among them.
-[[nodiscard]] std::expected<Config, std::vector<Finding>> load(const std::string& path);
+/// What makes the verifiers that ask others: functions of sallyport/verifiers.h, which live in a
+/// folder that this one does not know. Whoever links both passes them on. One that is empty is "not
+/// available in this version".
+struct Factories {
+  std::function<Keys(std::string url, JwksOptions options)> jwks;
+  std::function<Keys(JwksOptions options)> discovered;
+  std::function<Verifier(IntrospectionOptions options)> introspection;
+  std::function<Verifier(SessionOptions options)> express_session;
+  std::function<Verifier(HttpVerifierOptions options)> http_verifier;
+  std::function<Verifier(const std::string& file, std::string name)> api_keys;
+  std::function<Verifier(CertificateSubject subject, std::string name)> client_certificate;
+};
+
+/// Reads the configuration file at `path` and every file it names. Asks nobody over the network.
+/// Returns all findings if at least one is an error, warnings among them.
+[[nodiscard]] std::expected<Config, std::vector<Finding>> load(const std::string& path,
+                                                               const Factories& factories);
 
 /// The same for a text. `file` names it in findings, and its folder is where relative paths start.
 [[nodiscard]] std::expected<Config, std::vector<Finding>> parse(std::string_view text,
                                                                 const std::string& file,
-                                                                const Files& files);
+                                                                const Files& files,
+                                                                const Factories& factories);
 
 /// Puts the routes into the app. Throws what `App` throws, which a configuration from `load` does
 /// not make it do unless a static folder has gone since.

@@ -61,10 +61,12 @@ listen = ["0.0.0.0:8443", "[::1]:0"]
 public_url = "https://chat.example.com"
 workers = 3
 drain = "2s"
+trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
 [server.tls]
 certificate = "good.crt"
 key = "good.key"
-client_certificate = "none"
+client_ca = "clients.pem"
+client_certificate = "optional"
 [server.limits]
 handshake_timeout = "1s"
 header_bytes = "8KiB"
@@ -85,6 +87,9 @@ kind = "memory"
   const Tls tls = config.app.tls.value_or(Tls{});
   EXPECT_EQ(tls.certificate_file, "conf/good.crt");
   EXPECT_EQ(tls.key_file, "conf/good.key");
+  EXPECT_EQ(tls.client_ca_file, "conf/clients.pem");
+  EXPECT_EQ(tls.client_certificate, ClientCertificate::kOptional);
+  EXPECT_EQ(config.app.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "2001:db8::1"}));
   EXPECT_EQ(config.app.limits.handshake_timeout, 1s);
   EXPECT_EQ(config.app.limits.header_bytes, 8_KiB);
   EXPECT_EQ(config.app.limits.pending, 100U);
@@ -110,12 +115,12 @@ token_types = ["JWT"]
   const VerifierEntry& hs = config.verifiers[0];
   EXPECT_EQ(hs.name, "hs");
   EXPECT_EQ(hs.line, 1);
-  EXPECT_EQ(hs.options.issuer, "https://hs.example.com/");
-  EXPECT_EQ(hs.options.audience, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(hs.options.algorithms, (std::vector<std::string>{"HS256", "HS512"}));
-  EXPECT_EQ(hs.options.leeway, 5s);
-  EXPECT_EQ(hs.options.token_types, std::vector<std::string>{"JWT"});
-  EXPECT_EQ(config.verifiers[1].options.leeway, 30s);
+  EXPECT_EQ(hs.jwt->issuer, "https://hs.example.com/");
+  EXPECT_EQ(hs.jwt->audience, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(hs.jwt->algorithms, (std::vector<std::string>{"HS256", "HS512"}));
+  EXPECT_EQ(hs.jwt->leeway, 5s);
+  EXPECT_EQ(hs.jwt->token_types, std::vector<std::string>{"JWT"});
+  EXPECT_EQ(config.verifiers[1].jwt->leeway, 30s);
   EXPECT_EQ(config.verifiers[1].verifier.backends().front()->name(), "main");
 }
 
@@ -282,7 +287,7 @@ class ConfigurationFile : public testing::Test {
   }
   // The file's findings without its folder's name.
   std::string load_findings(std::string_view text) const {
-    const auto config = load(write("s.toml", text));
+    const auto config = load(write("s.toml", text), {});
     std::string lines;
     for (const Finding& finding : config ? config->warnings : config.error()) {
       lines += to_string(finding) + "\n";
@@ -304,12 +309,12 @@ class ConfigurationFile : public testing::Test {
 };
 
 TEST_F(ConfigurationFile, IsReportedIfItCannotBeRead) {
-  const auto missing = load((folder_ / "none.toml").string());
+  const auto missing = load((folder_ / "none.toml").string(), {});
   ASSERT_FALSE(missing);
   EXPECT_EQ(
       to_string(missing.error().at(0)),
       (folder_ / "none.toml").string() + ":1: error: cannot be opened: No such file or directory");
-  ASSERT_FALSE(load(folder_.string()));
+  ASSERT_FALSE(load(folder_.string(), {}));
 }
 
 TEST_F(ConfigurationFile, FindsItsKeysBesideItself) {
@@ -366,15 +371,50 @@ jwks_file = "bad.jwks"
       << findings;
 }
 
+TEST_F(ConfigurationFile, SaysWhichKeyReadsAPemAndWhichAJwkSet) {
+  write("key.pem",
+        jose::export_public_pem(jose::generate_key(jose::Algorithm::kEs256).value()).value());
+  write("keys.json", R"({"keys":[]})");
+  const std::string verifier =
+      "[verifier.a]\ntype = \"jwt\"\nissuer = \"a\"\naudience = [\"x\"]\nalgorithms = "
+      "[\"ES256\"]\n";
+  EXPECT_NE(load_findings(verifier + "jwks_file = \"key.pem\"\n")
+                .find("a public key in PEM is read with public_key_file"),
+            std::string::npos);
+  EXPECT_NE(load_findings(verifier + "public_key_file = \"keys.json\"\n")
+                .find("a JWK Set is read with jwks_file"),
+            std::string::npos);
+}
+
+TEST(Configuration, IsNoFolder) {
+  const auto config = load("/", {});
+  ASSERT_FALSE(config);
+  EXPECT_EQ(to_string(config.error().front()), "/:1: error: is a folder, not a file");
+}
+
 TEST_F(ConfigurationFile, TakesACertificateWithItsKeyOnly) {
   for (const char* name : {"server.crt", "server.key", "other.key"}) copy(name);
   const std::string head = "[server.tls]\ncertificate = \"server.crt\"\nkey = ";
   const std::string tail = "\n[[route]]\npath = \"/*\"\nhandler = \"static\"\nroot = \".\"\n";
   EXPECT_EQ(load_findings(head + "\"server.key\"" + tail), "");
   const std::string other = load_findings(head + "\"other.key\"" + tail);
-  EXPECT_TRUE(other.starts_with("s.toml:2: error: [server.tls]: other.key: ")) << other;
+  EXPECT_TRUE(other.starts_with("s.toml:3: error: [server.tls]: other.key: ")) << other;
   const std::string missing = load_findings(head + "\"none.key\"" + tail);
-  EXPECT_TRUE(missing.starts_with("s.toml:2: error: [server.tls]: none.key: ")) << missing;
+  EXPECT_TRUE(missing.starts_with("s.toml:3: error: [server.tls]: none.key: ")) << missing;
+}
+
+TEST_F(ConfigurationFile, TakesAnAuthorityOfClientsThatIsPem) {
+  for (const char* name : {"server.crt", "server.key"}) copy(name);
+  write("no.pem", "not a certificate\n");
+  const std::string head =
+      "[server.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\nclient_certificate = "
+      "\"required\"\nclient_ca = ";
+  const std::string tail = "\n[[route]]\npath = \"/*\"\nhandler = \"static\"\nroot = \".\"\n";
+  EXPECT_EQ(load_findings(head + "\"server.crt\"" + tail), "");
+  for (const std::string name : {"no.pem", "none.pem"}) {
+    const std::string findings = load_findings(head + "\"" + name + "\"" + tail);
+    EXPECT_TRUE(findings.starts_with("s.toml:5: error: [server.tls]: " + name + ": ")) << findings;
+  }
 }
 
 TEST_F(ConfigurationFile, NamesAStaticRoutesFolderThatIsMissing) {

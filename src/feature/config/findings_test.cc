@@ -46,6 +46,13 @@ INSTANTIATE_TEST_SUITE_P(
              "3: error: TOML syntax: Error while parsing value: could not determine value type; "
              "the line has "
              "characters outside ASCII: quotation marks must be \" or '\n"},
+        Case{"RoutesMisspelt", "[[routes]]\npath = \"/x\"\n",
+             "1: error: unknown key \"routes\"; did you mean \"route\"?\n"},
+        Case{"KeysOfAnotherTableOfTheServer",
+             "[server]\nheader_bytes = \"8KiB\"\ncertificate = \"x\"\n[[route]]\npath = \"/*\"\n"
+             "handler = \"static\"\nroot = \"site\"\n",
+             "2: error: [server]: header_bytes belongs into [server.limits]\n"
+             "3: error: [server]: certificate belongs into [server.tls]\n"},
         Case{"NoRoutes", "[log]\nlevel = \"info\"\n",
              "1: warning: has no [[route]]: every request would be answered with 404\n"},
         Case{"UnknownTopLevelKeys", "[sever]\nx = 1\n[metrics]\ny = 2\n[[route]]\n",
@@ -146,13 +153,47 @@ INSTANTIATE_TEST_SUITE_P(
              "[server]\nlisten = [\"0.0.0.0:443\"]\n[server.tls]\ncertificate = \"x.crt\"\nkey = "
              "\"good.key\"\n" STATIC_ROUTE,
              "4: error: [server.tls]: conf/x.crt: cannot be opened\n"},
+        Case{"BothTlsFiles",
+             "[server.tls]\ncertificate = \"x.crt\"\nkey = \"x.key\"\n" STATIC_ROUTE,
+             "2: error: [server.tls]: conf/x.crt: cannot be opened\n"
+             "3: error: [server.tls]: conf/x.key: does not belong to the certificate\n"},
         Case{"TlsMismatch",
              "[server.tls]\ncertificate = \"good.crt\"\nkey = \"x.key\"\nclient_certificate = "
              "\"non\"\n" STATIC_ROUTE,
-             "2: error: [server.tls]: conf/x.key: does not belong to the certificate\n"
+             "3: error: [server.tls]: conf/x.key: does not belong to the certificate\n"
              "4: error: [server.tls]: client_certificate must be \"none\", \"optional\" or "
              "\"required\", not \"non\"; "
              "did you mean \"none\"?\n"},
+        Case{"ClientCertificatesWithoutAnAuthority",
+             "[server.tls]\ncertificate = \"good.crt\"\nkey = \"good.key\"\n"
+             "client_certificate = \"required\"\n" STATIC_ROUTE,
+             "4: error: [server.tls]: client_certificate needs client_ca: name the PEM file of "
+             "those who sign your clients' certificates\n"},
+        Case{"AnAuthorityThatIsMissing",
+             "[server.tls]\ncertificate = \"good.crt\"\nkey = \"good.key\"\n"
+             "client_certificate = \"optional\"\nclient_ca = \"x.pem\"\n" STATIC_ROUTE,
+             "5: error: [server.tls]: conf/x.pem: cannot be opened\n"},
+        Case{"AnAuthorityThatNobodyIsAskedFor",
+             "[server.tls]\ncertificate = \"good.crt\"\nkey = \"good.key\"\n"
+             "client_ca = \"clients.pem\"\n" STATIC_ROUTE,
+             "4: warning: [server.tls]: client_ca alone changes nothing: no client is asked for a "
+             "certificate; write client_certificate = \"optional\" or \"required\"\n"},
+        Case{"TrustedProxies",
+             "[server]\ntrusted_proxies = [\n\"10.0.0.0/8\",\n\"10.0.0.1/8\",\n\"proxy\",\n"
+             "\"0.0.0.0/0\",\n\"::/0\",\n]\n" STATIC_ROUTE,
+             "4: error: [server]: trusted_proxies: \"10.0.0.1/8\" has bits set behind its prefix; "
+             "the block is 10.0.0.0/8\n"
+             "5: error: [server]: trusted_proxies: \"proxy\" is not an address block such as "
+             "192.0.2.0/24 or 2001:db8::/32\n"
+             "6: warning: [server]: trusted_proxies: \"0.0.0.0/0\" lets every client choose the "
+             "address that it is seen under; list your proxies' own addresses\n"
+             "7: warning: [server]: trusted_proxies: \"::/0\" lets every client choose the "
+             "address that it is seen under; list your proxies' own addresses\n"},
+        Case{"PublicUrlWithoutTheTlsOfTheListeners",
+             "[server]\npublic_url = \"http://a.example\"\n[server.tls]\ncertificate = "
+             "\"good.crt\"\nkey = \"good.key\"\n" STATIC_ROUTE,
+             "2: warning: [server]: public_url \"http://a.example\" begins with http://, but the "
+             "listeners speak TLS: pages of https:// would be refused as foreign\n"},
         Case{"PublicUrlWithAPath",
              "[server]\npublic_url = \"https://a.example/chat\"\n" STATIC_ROUTE,
              "2: error: [server]: public_url \"https://a.example/chat\": an origin has no user, "
@@ -174,26 +215,36 @@ INSTANTIATE_TEST_SUITE_P(
     Verifiers, FindingsOf,
     testing::Values(
         Case{"Nothing", "[verifier.v]\n" STATIC_ROUTE,
-             "1: error: verifier v: type is missing; write type = \"jwt\"\n"},
-        Case{"MisspeltType", "[verifier.v]\ntype = \"jwr\"\n" STATIC_ROUTE,
-             "2: error: verifier v: type must be \"jwt\", not \"jwr\"; did you mean \"jwt\"?\n"},
+             "1: error: verifier v: type is missing; write for example type = \"jwt\"\n"},
+        Case{
+            "MisspeltType", "[verifier.v]\ntype = \"jwr\"\n" STATIC_ROUTE,
+            "2: error: verifier v: type must be \"jwt\", \"introspection\", \"session\", \"keys\", "
+            "\"certificate\", \"http\" or \"anonymous\", not \"jwr\"; did you mean \"jwt\"?\n"},
+        Case{"WithoutAName",
+             "[verifier]\ntype = \"jwt\"\nissuer = \"i\"\naudience = [\"a\"]\n[[route]]\npath = "
+             "\"/x\"\nhandler = \"echo\"\nverifiers = [\"main\"]\n",
+             "1: error: a verifier needs a name, by which routes call it; write [verifier.main]\n"},
+        Case{"AsAList", "[[verifier]]\ntype = \"jwt\"\n" STATIC_ROUTE,
+             "1: error: a verifier needs a name, by which routes call it; write [verifier.main]\n"},
+        Case{"SecretInTheFileItself",
+             VERIFIER "algorithms = [\"HS256\"]\nsecret = \"hunter2\"\n" STATIC_ROUTE,
+             "6: error: verifier v: secret is read from a file; write secret_file = \"...\"\n"},
         Case{"NotATable", "[verifier]\nv = 1\n" STATIC_ROUTE,
              "2: error: verifier.v must be a table, written [verifier.v], not an integer\n"},
         Case{"TypeAlone", "[verifier.v]\ntype = \"jwt\"\n" STATIC_ROUTE,
-             "1: error: verifier v: has no keys; name them with jwks_file, secret_file or "
-             "public_key_file\n"
              "1: error: verifier v: issuer is missing; write the exact iss of the tokens\n"
              "1: warning: verifier v: has no audience: a token that the issuer made for any other "
              "service is "
              "accepted here\n"
              "1: error: verifier v: algorithms is missing; list what the issuer signs with, such "
-             "as [\"ES256\"]\n"},
-        Case{
-            "TwoKeySources",
-            VERIFIER "algorithms = [\"ES256\"]\njwks_file = \"es256.jwks\"\nsecret_file = "
-                     "\"long.secret\"\n" STATIC_ROUTE,
-            "1: error: verifier v: has several key sources; keep one of jwks_file, secret_file and "
-            "public_key_file\n"},
+             "as [\"ES256\"]\n"
+             "1: error: verifier v: has no keys; name them with one of jwks_file, jwks_url, "
+             "discovery = true, secret_file and public_key_file\n"},
+        Case{"TwoKeySources",
+             VERIFIER "algorithms = [\"ES256\"]\njwks_file = \"es256.jwks\"\nsecret_file = "
+                      "\"long.secret\"\n" STATIC_ROUTE,
+             "1: error: verifier v: has several key sources; keep one of jwks_file, jwks_url, "
+             "discovery = true, secret_file and public_key_file\n"},
         Case{"MissingKeyFile",
              VERIFIER "algorithms = [\"ES256\"]\njwks_file = \"none\"\n" STATIC_ROUTE,
              "6: error: verifier v: jwks_file: conf/none: cannot be opened: No such file or "
@@ -222,6 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SeveralFamilies",
              VERIFIER
              "algorithms = [\"ES256\", \"RS256\"]\njwks_file = \"es256.jwks\"\n" STATIC_ROUTE,
+             "1: warning: verifier v: no route names it\n"
              "5: warning: verifier v: algorithms has several families (ECDSA, RSA) for one key "
              "source; keep what the "
              "issuer signs with\n"},
@@ -259,7 +311,8 @@ INSTANTIATE_TEST_SUITE_P(
              "7: error: verifier v: leeway must be from 0s to 1h\n"},
         Case{"ControlCharactersDoNotReachTheTerminal",
              "[verifier.\"a\\u001b[2J\\n\"]\ntype = \"jw\\r\"\n" STATIC_ROUTE,
-             "2: error: verifier a?[2J?: type must be \"jwt\", not \"jw?\"; did you mean "
+             "2: error: verifier a?[2J?: type must be \"jwt\", \"introspection\", \"session\", "
+             "\"keys\", \"certificate\", \"http\" or \"anonymous\", not \"jw?\"; did you mean "
              "\"jwt\"?\n"}),
     kNameOf);
 

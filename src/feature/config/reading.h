@@ -15,8 +15,11 @@ namespace sallyport::config {
 struct Reading {
   Findings& findings;
   const Files& files;
-  std::filesystem::path folder;  ///< of the configuration file
-  bool off_loopback = false;     ///< some listener can be reached from other machines
+  const Factories& factories;
+  std::filesystem::path folder;        ///< of the configuration file
+  bool off_loopback = false;           ///< some listener can be reached from other machines
+  bool asks_for_certificates = false;  ///< of clients, in the TLS handshake
+  bool unnamed_verifier = false;  ///< there is a [verifier] without a name, which has been reported
 
   /// A path of the file; relative ones start in its folder.
   [[nodiscard]] std::string path(std::string_view text) const { return (folder / text).string(); }

@@ -1,11 +1,24 @@
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "feature/config/section.h"
 #include "sallyport/credentials.h"
 
 namespace sallyport::config {
 
-/// Reads `credentials`; leaves `target` alone if the key is absent or at fault.
-void read_credentials(Section& section, CredentialSet& target);
+/// One item of `credentials`: "cookie:sid" and the line on which it stands.
+struct PlacedCredential {
+  CredentialKind kind;
+  std::string spelled;
+  int line = 1;
+};
+
+/// Reads `credentials` into `target`. Gives the items, which are the library's defaults if the key
+/// is absent; nothing, with findings, if one is at fault.
+[[nodiscard]] std::optional<std::vector<PlacedCredential>> read_credentials(Section& section,
+                                                                            CredentialSet& target);
 
 }  // namespace sallyport::config

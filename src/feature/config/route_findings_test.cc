@@ -51,6 +51,18 @@ INSTANTIATE_TEST_SUITE_P(
              "[\"ES256\"]\njwks_file = \"es256.jwks\"\n"
              "[[route]]\npath = \"/x\"\nhandler = \"echo\"\nverifiers = [\"v\"]\n",
              "11: error: verifier v: issuer is missing; write the exact iss of the tokens\n"},
+        Case{"OfTheSameIssuer",
+             "[verifier.second]\ntype = \"jwt\"\nissuer = "
+             "\"https://id.example.com/\"\naudience = [\"b\"]\nalgorithms = [\"ES256\"]\n"
+             "jwks_file = \"es256.jwks\"\n"
+             "[[route]]\npath = \"/x\"\nhandler = \"echo\"\nverifiers = [\"main\", \"second\"]\n",
+             "20: warning: route /x: verifier \"second\" is never asked: \"main\" has the same "
+             "issuer "
+             "and comes first; put all keys and audiences of one issuer into one verifier\n"},
+        Case{"NamedByNoRoute",
+             "[verifier.spare]\ntype = \"jwt\"\nissuer = \"i\"\naudience = [\"b\"]\n"
+             "algorithms = [\"ES256\"]\njwks_file = \"es256.jwks\"\n",
+             "11: warning: verifier spare: no route names it\n"},
         Case{"Anonymous",
              "[[route]]\npath = \"/x\"\nhandler = \"echo\"\ninsecure_anonymous = true\n",
              "14: warning: route /x: insecure_anonymous: everybody may connect\n"},
@@ -136,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
              "11: error: route /echo: auth_timeout must be from 1ms to 1h\n"
              "12: error: route /echo: pre_auth_bytes must be from 1B to 1MiB\n"
              "13: error: route /echo: message_bytes must be from 1B to 1GiB\n"
-             "14: error: route /echo: idle_timeout must be from 1ms to 7d\n"
+             "14: error: route /echo: idle_timeout must be from 1s to 7d\n"
              "15: error: route /echo: max_session must be from 1ms to 3650d\n"
              "16: error: route /echo: send_queue_bytes: \"64KB\" is not a size; write a whole "
              "number and B, KiB, MiB "
@@ -144,38 +156,48 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ItemsThatAreNoTables",
              "[[route]]\npath = \"/h\"\nhandler = \"hub\"\nverifiers = [\"main\"]\npermit = [1]\n",
              "15: error: route /h: permit must hold tables only, not an integer\n"},
-        Case{"IdleBeforePing", "idle_timeout = \"20s\"\n",
-             "11: warning: route /echo: idle_timeout (20s) is not longer than ping_interval (25s): "
-             "a quiet connection "
-             "is dropped before it is asked\n"}),
+        // It is pinged at half of that.
+        Case{"IdleBeforePing", "idle_timeout = \"20s\"\n", ""},
+        Case{
+            "BracesInAPath",
+            "[[route]]\npath = \"/a/{room}\"\nhandler = \"echo\"\nverifiers = [\"main\"]\n",
+            "12: error: route /a/{room}: path \"/a/{room}\": a literal has characters that no path "
+            "has; write them as %XX; a parameter is written :room, not {room}\n"},
+        Case{"PermitBesideTheRoute", "[[permit]]\ndo = [\"publish\"]\nchannel = \"a\"\n",
+             "11: error: permit belongs to a route; write [[route.permit]] below the [[route]] it "
+             "is "
+             "for\n"}),
     kNameOf);
 
 INSTANTIATE_TEST_SUITE_P(
     Credentials, RouteFindings,
     testing::Values(
-        Case{
-            "Unknown",
-            "credentials = [\"heder\", \"cookie\", \"cookie:\", \"cookie:a b\", "
-            "\"insecure_query:a&b\", \"query\"]\n",
-            "11: error: route /echo: credentials: \"heder\" is not one of \"header\", "
-            "\"subprotocol\", "
-            "\"first_message\", \"cookie:NAME\" or \"insecure_query:NAME\"; did you mean "
-            "\"header\"?\n"
-            "11: error: route /echo: credentials: \"cookie\" is not one of \"header\", "
-            "\"subprotocol\", "
-            "\"first_message\", \"cookie:NAME\" or \"insecure_query:NAME\"; write \"cookie:NAME\"\n"
-            "11: error: route /echo: credentials: \"cookie:\" needs a name of letters, digits and "
-            "-_.~ behind the "
-            "colon\n"
-            "11: error: route /echo: credentials: \"cookie:a b\" needs a name of letters, digits "
-            "and -_.~ behind the "
-            "colon\n"
-            "11: error: route /echo: credentials: \"query\" is not one of \"header\", "
-            "\"subprotocol\", "
-            "\"first_message\", \"cookie:NAME\" or \"insecure_query:NAME\"\n"
-            "11: warning: route /echo: insecure_query: tokens in the URL end up in access logs, "
-            "histories and Referer "
-            "headers\n"},
+        Case{"Unknown",
+             "credentials = [\"heder\", \"cookie\", \"cookie:\", \"cookie:a b\", "
+             "\"insecure_query:a&b\", \"query:token\"]\n",
+             "11: error: route /echo: credentials: \"heder\" is not one of \"header\", "
+             "\"subprotocol\", "
+             "\"first_message\", \"ticket\", \"certificate\", \"cookie:NAME\" or "
+             "\"insecure_query:NAME\"; did you mean "
+             "\"header\"?\n"
+             "11: error: route /echo: credentials: \"cookie\" is not one of \"header\", "
+             "\"subprotocol\", "
+             "\"first_message\", \"ticket\", \"certificate\", \"cookie:NAME\" or "
+             "\"insecure_query:NAME\"; write \"cookie:NAME\"\n"
+             "11: error: route /echo: credentials: \"cookie:\" needs a name of letters, digits and "
+             "-_.~ behind the "
+             "colon\n"
+             "11: error: route /echo: credentials: \"cookie:a b\" needs a name of letters, digits "
+             "and -_.~ behind the "
+             "colon\n"
+             "11: error: route /echo: credentials: \"query:token\" is not one of \"header\", "
+             "\"subprotocol\", "
+             "\"first_message\", \"ticket\", \"certificate\", \"cookie:NAME\" or "
+             "\"insecure_query:NAME\"; write "
+             "\"insecure_query:token\"\n"
+             "11: warning: route /echo: insecure_query: tokens in the URL end up in access logs, "
+             "histories and Referer "
+             "headers\n"},
         Case{"Twice", "credentials = [\"header\", \"cookie:a\", \"cookie:b\", \"header\"]\n",
              "11: error: route /echo: credentials has two of the kind \"cookie\"; a route takes "
              "one\n"

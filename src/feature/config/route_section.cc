@@ -4,12 +4,15 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/http/route_pattern.h"
 #include "feature/config/route_access.h"
 #include "feature/config/route_credentials.h"
+#include "feature/config/route_matrix.h"
 #include "feature/config/spelling.h"
 
 namespace sallyport::config {
@@ -35,8 +38,8 @@ constexpr milliseconds kDay = 24h;
 class RouteReader {
  public:
   RouteReader(Section& section, Reading& reading, const std::vector<std::string>& verifiers,
-              Config& config)
-      : section_(section), reading_(reading), defined_(verifiers), config_(config) {}
+              Config& config, std::set<std::string>& named)
+      : section_(section), reading_(reading), defined_(verifiers), config_(config), named_(named) {}
 
   // The route, with faults too: what the others are compared with is its path.
   std::pair<RouteEntry, std::optional<http::RoutePattern>> read() {
@@ -69,7 +72,10 @@ class RouteReader {
     if (pattern) {
       pattern_ = std::move(*pattern);
     } else {
-      section_.error(section_.line_of("path"), pattern.error());
+      const bool braces = entry_.path.find('{') != std::string::npos;
+      section_.error(
+          section_.line_of("path"),
+          pattern.error() + (braces ? "; a parameter is written :room, not {room}" : ""));
     }
   }
 
@@ -129,10 +135,16 @@ class RouteReader {
     section_.refuse("root", "root belongs to a route with handler = \"static\"");
     Route route{
         .auth = {.verifier = Verifier(std::vector<std::shared_ptr<const VerifierBackend>>{})}};
-    read_credentials(section_, route.auth.from);
+    auto credentials = read_credentials(section_, route.auth.from);
     read_access(section_, route);
-    read_authority(route);
     read_times_and_sizes(route);
+    read_authority(route);
+    if (credentials && !anonymous_) {
+      authority_.credentials = *std::move(credentials);
+      check_matrix(section_, reading_, authority_);
+    }
+    warn_of_shadowed(section_, authority_);
+    if (!anonymous_) warn_of_long_logins(section_, authority_, route.auth.max_session);
     section_.read_choice(
         "reject", route.reject,
         {{"auto", Reject::kAuto}, {"http", Reject::kHttp}, {"close", Reject::kClose}});
@@ -167,38 +179,43 @@ class RouteReader {
     section_.read_integer("messages_per_second", limits.messages_per_second, {0, 1'000'000});
     section_.read_size("send_queue_bytes", limits.send_queue_bytes, {1_B, 1024_MiB});
     section_.read_duration("ping_interval", limits.ping_interval, {1ms, kDay});
-    section_.read_duration("idle_timeout", limits.idle_timeout, {1ms, 7 * kDay});
-    if (limits.idle_timeout <= limits.ping_interval) {
-      section_.warning(
-          section_.line_of(section_.has("idle_timeout") ? "idle_timeout" : "ping_interval"),
-          "idle_timeout (" + format_duration(limits.idle_timeout) +
-              ") is not longer than ping_interval (" + format_duration(limits.ping_interval) +
-              "): a quiet connection is dropped before it is asked");
-    }
+    section_.read_duration("idle_timeout", limits.idle_timeout, {1s, 7 * kDay});
   }
 
   // Verifiers, or the word that says there are none.
   void read_authority(Route& route) {
-    bool anonymous = false;
-    section_.read_boolean("insecure_anonymous", anonymous);
+    section_.read_boolean("insecure_anonymous", anonymous_);
     const auto names = section_.read_texts("verifiers");
     const bool named = names && !names->empty();
-    if (anonymous) {
-      check_anonymous(named);
+    if (names) {
+      for (const PlacedText& name : *names) named_.insert(name.value);
+    }
+    if (named) find_verifiers(*names);
+    const PlacedVerifier* const everybody = find_anonymous();
+    if (anonymous_) {
+      // A verifier of that type says the same once more; any other is a contradiction.
+      check_anonymous(named && (everybody == nullptr || names->size() > 1));
       route.auth.verifier = sallyport::insecure_anonymous();
       return;
     }
-    if (named) return find_verifiers(*names, route);
-    if (names || !section_.has("verifiers")) {
+    if (everybody != nullptr) {
+      section_.error(everybody->line, "verifier " + in_quotes(everybody->entry->name) +
+                                          " lets everybody in; if that is meant, write "
+                                          "insecure_anonymous = true and list no other");
+      authority_ = {.complete = false};
+    } else if (!named && (names || !section_.has("verifiers"))) {
       section_.error(
           section_.line(),
           "has no verifier; list one under verifiers, or write insecure_anonymous = true");
     }
+    std::vector<Verifier> chosen;
+    for (const PlacedVerifier& one : authority_.verifiers) chosen.push_back(one.entry->verifier);
+    route.auth.verifier = any_of(chosen);
   }
 
-  void check_anonymous(bool named) {
+  void check_anonymous(bool contradicted) {
     const int line = section_.line_of("insecure_anonymous");
-    if (named) {
+    if (contradicted) {
       section_.error(line,
                      "insecure_anonymous next to verifiers: whoever fails these would get in "
                      "without; keep one");
@@ -210,11 +227,22 @@ class RouteReader {
                          " on a route with insecure_anonymous = true: nobody has any there, so "
                          "nobody could connect");
     }
+    if (section_.has("credentials")) {
+      section_.error(section_.line_of("credentials"),
+                     "credentials on a route with insecure_anonymous = true: nobody is asked for "
+                     "one there; leave it out");
+    }
     section_.warning(line, "insecure_anonymous: everybody may connect");
   }
 
-  void find_verifiers(const std::vector<PlacedText>& names, Route& route) {
-    std::vector<Verifier> chosen;
+  [[nodiscard]] const PlacedVerifier* find_anonymous() const {
+    const auto found = std::find_if(
+        authority_.verifiers.begin(), authority_.verifiers.end(),
+        [](const PlacedVerifier& one) { return one.entry->type == VerifierType::kAnonymous; });
+    return found == authority_.verifiers.end() ? nullptr : &*found;
+  }
+
+  void find_verifiers(const std::vector<PlacedText>& names) {
     std::vector<std::string_view> seen;
     for (const PlacedText& name : names) {
       if (std::find(seen.begin(), seen.end(), name.value) != seen.end()) {
@@ -222,16 +250,35 @@ class RouteReader {
         continue;
       }
       seen.push_back(name.value);
-      if (std::find(defined_.begin(), defined_.end(), name.value) == defined_.end()) {
+      if (std::find(defined_.begin(), defined_.end(), name.value) == defined_.end() &&
+          !reading_.unnamed_verifier) {
         std::string hint = did_you_mean(name.value, defined_);
         if (hint.empty()) hint = "; define it as [verifier." + name.value + "]";
         section_.error(name.line, "verifier " + in_quotes(name.value) + " is not defined" + hint);
       }
-      for (const VerifierEntry& verifier : config_.verifiers) {
-        if (verifier.name == name.value) chosen.push_back(verifier.verifier);
+      const auto entry =
+          std::find_if(config_.verifiers.begin(), config_.verifiers.end(),
+                       [&](const VerifierEntry& verifier) { return verifier.name == name.value; });
+      if (entry == config_.verifiers.end()) {
+        authority_.complete = false;  // it does not exist, or is at fault itself
+      } else {
+        authority_.verifiers.push_back({.entry = &*entry, .line = name.line});
       }
     }
-    route.auth.verifier = any_of(chosen);
+  }
+
+  // What a browser sends without being told to, on behalf of whichever page has asked; empty if
+  // there is no such thing here.
+  [[nodiscard]] std::string ambient(const Route& route) const {
+    if (route.auth.from.contains(CredentialKind::kCookie)) return "a cookie";
+    if (route.auth.from.contains(CredentialKind::kCertificate)) return "a client certificate";
+    for (const PlacedVerifier& verifier : authority_.verifiers) {
+      const std::vector<std::string>& fields = verifier.entry->forward;
+      if (std::find(fields.begin(), fields.end(), "cookie") != fields.end()) {
+        return "verifier " + in_quotes(verifier.entry->name) + ", which is shown the cookies";
+      }
+    }
+    return {};
   }
 
   void check_origins(const Route& route) {
@@ -244,11 +291,11 @@ class RouteReader {
     }
     if (route.origins.kind == Origins::Kind::kInsecureAny) {
       const int line = section_.line_of("origins");
-      section_.warning(
-          line, cookie
-                    ? "insecure_any with a cookie: any page that a user visits can open a socket "
-                      "in that user's name"
-                    : "insecure_any: pages of any site may open a socket");
+      const std::string with = ambient(route);
+      section_.warning(line, with.empty() ? "insecure_any: pages of any site may open a socket"
+                                          : "insecure_any with " + with +
+                                                ": any page that a user visits can open a "
+                                                "socket in that user's name");
     }
     const bool same_is_known = !config_.app.public_url.empty() || !reading_.off_loopback;
     if (route.origins.kind != Origins::Kind::kSame || same_is_known) return;
@@ -269,9 +316,22 @@ class RouteReader {
   Reading& reading_;
   const std::vector<std::string>& defined_;
   Config& config_;
+  std::set<std::string>& named_;  // the verifiers that some route names
   RouteEntry entry_;
+  RouteAuthority authority_;
+  bool anonymous_ = false;
   std::optional<http::RoutePattern> pattern_;
 };
+
+// Likely a misspelling, or what is left of a route that has gone.
+void warn_of_unused_verifiers(const Section& root, Reading& reading, const Config& config,
+                              const std::set<std::string>& named) {
+  if (!root.has("route")) return;  // nobody is asked anything, and that is said
+  for (const VerifierEntry& verifier : config.verifiers) {
+    if (named.contains(verifier.name)) continue;
+    reading.findings.warning(verifier.line, "verifier " + verifier.name + ": no route names it");
+  }
+}
 
 std::string name_of(const Table& table) {
   const Entry* const path = table.find("path");
@@ -290,10 +350,11 @@ void read_routes(Section& root, Reading& reading, const std::vector<std::string>
     bool plain;
   };
   std::vector<Seen> seen;
+  std::set<std::string> named;
   for (const Node* const node : root.read_tables("route", "[[route]]")) {
     const Table& table = std::get<Table>(node->value);
     Section section(table, node->line, name_of(table), reading.findings);
-    auto [entry, pattern] = RouteReader(section, reading, verifiers, config).read();
+    auto [entry, pattern] = RouteReader(section, reading, verifiers, config, named).read();
     if (pattern) {
       const bool plain = entry.handler == Handler::kStatic;
       const int line = section.line_of("path");
@@ -310,7 +371,11 @@ void read_routes(Section& root, Reading& reading, const std::vector<std::string>
     }
     config.routes.push_back(std::move(entry));
   }
-  if (!root.has("route")) {
+  root.refuse("permit",
+              "permit belongs to a route; write [[route.permit]] below the [[route]] it is for");
+  warn_of_unused_verifiers(root, reading, config, named);
+  // Of [[routes]] it is said that it is misspelt.
+  if (!root.has("route") && !root.has("routes")) {
     root.warning(1, "has no [[route]]: every request would be answered with 404");
   }
 }

@@ -54,10 +54,10 @@ bool Section::read_boolean(std::string_view key, bool& target) {
   return true;
 }
 
-bool Section::read_string(std::string_view key, std::string& target) {
+bool Section::read_string(std::string_view key, std::string& target, Empty empty) {
   const std::string* const text = take_string(key, "a string");
   if (text == nullptr) return false;
-  if (text->empty()) {
+  if (text->empty() && empty == Empty::kRefused) {
     error(line_of(key), std::string(key) + " must not be empty");
     return false;
   }

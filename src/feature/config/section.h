@@ -22,6 +22,9 @@ struct PlacedText {
   int line = 1;
 };
 
+/// Whether a string may have no characters.
+enum class Empty : std::uint8_t { kRefused, kAllowed };
+
 template <typename T>
 struct Range {
   T min;
@@ -47,7 +50,7 @@ class Section {
 
   // Each returns true if the key is there and good.
   bool read_boolean(std::string_view key, bool& target);
-  bool read_string(std::string_view key, std::string& target);
+  bool read_string(std::string_view key, std::string& target, Empty empty = Empty::kRefused);
   bool read_integer(std::string_view key, std::uint32_t& target, Range<std::uint32_t> range);
   bool read_size(std::string_view key, Bytes& target, Range<Bytes> range);
   bool read_duration(std::string_view key, std::chrono::milliseconds& target,

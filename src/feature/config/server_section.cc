@@ -3,8 +3,10 @@
 #include <chrono>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "core/http/address.h"
 #include "core/http/origin.h"
 #include "feature/config/spelling.h"
 #include "io/address.h"
@@ -77,26 +79,44 @@ void read_public_url(Section& server, Config& config) {
                      " must begin with https:// or http://, as browsers name a page");
   } else {
     config.app.public_url = url;
+    if (origin->scheme() == "http" && server.has("tls")) {
+      server.warning(
+          server.line_of("public_url"),
+          "public_url " + in_quotes(url) +
+              " begins with http://, but the listeners speak TLS: pages of https:// would "
+              "be refused as foreign");
+    }
   }
 }
 
-void read_client_certificate(Section& tls) {
-  std::string wanted;
-  if (!tls.read_string("client_certificate", wanted) || wanted == "none") return;
-  const int line = tls.line_of("client_certificate");
-  if (wanted == "optional" || wanted == "required") {
-    tls.error(line, not_available("client_certificate = " + in_quotes(wanted)));
-    return;
+// False if the two keys do not go together.
+bool read_client_certificate(Section& tls, Reading& reading, Tls& files) {
+  tls.read_choice("client_certificate", files.client_certificate,
+                  {{"none", ClientCertificate::kNone},
+                   {"optional", ClientCertificate::kOptional},
+                   {"required", ClientCertificate::kRequired}});
+  std::string authority;
+  if (tls.read_string("client_ca", authority)) files.client_ca_file = reading.path(authority);
+  reading.asks_for_certificates = files.client_certificate != ClientCertificate::kNone;
+  if (reading.asks_for_certificates && !tls.has("client_ca")) {
+    tls.error(tls.line_of("client_certificate"),
+              "client_certificate needs client_ca: name the PEM file of those who sign your "
+              "clients' certificates");
+    return false;
   }
-  const std::string words[] = {"none", "optional", "required"};
-  tls.error(line, "client_certificate must be " + alternatives(words) + ", not " +
-                      in_quotes(wanted) + did_you_mean(wanted, words));
+  if (tls.has("client_ca") && !tls.has("client_certificate")) {
+    tls.warning(tls.line_of("client_ca"),
+                "client_ca alone changes nothing: no client is asked for a certificate; write "
+                "client_certificate = \"optional\" or \"required\"");
+  }
+  return true;
 }
 
 void read_tls(Section& server, Reading& reading, Config& config) {
   const Entry* const entry = server.read_table("tls");
   if (entry == nullptr) return;
   Section tls(table_of(*entry), entry->node.line, "[server.tls]", reading.findings);
+  Tls files;
   std::string certificate;
   std::string key;
   const bool has_certificate = tls.read_string("certificate", certificate);
@@ -105,14 +125,35 @@ void read_tls(Section& server, Reading& reading, Config& config) {
     tls.error(tls.line(), "certificate is missing; name the PEM file of the chain");
   if (!tls.has("key"))
     tls.error(tls.line(), "key is missing; name the PEM file of the private key");
-  tls.unavailable("client_ca");
-  read_client_certificate(tls);
+  const bool whole = read_client_certificate(tls, reading, files);
   tls.finish();
-  if (!has_certificate || !has_key) return;
-  config.app.tls = pem(reading.path(certificate), reading.path(key));
-  const std::string fault =
-      reading.files.tls_fault(config.app.tls->certificate_file, config.app.tls->key_file);
-  if (!fault.empty()) tls.error(tls.line_of("certificate"), fault);
+  if (!has_certificate || !has_key || !whole) return;
+  files.certificate_file = reading.path(certificate);
+  files.key_file = reading.path(key);
+  const io::PairFaults faults = reading.files.tls_faults(files.certificate_file, files.key_file);
+  if (!faults.certificate.empty()) tls.error(tls.line_of("certificate"), faults.certificate);
+  if (!faults.key.empty()) tls.error(tls.line_of("key"), faults.key);
+  if (faults.certificate.empty() && faults.key.empty() && reading.asks_for_certificates) {
+    const std::string fault = reading.files.clients_fault(files);
+    if (!fault.empty()) tls.error(tls.line_of("client_ca"), fault);
+  }
+  config.app.tls = std::move(files);
+}
+
+void read_trusted_proxies(Section& server, Config& config) {
+  const auto texts = server.read_texts("trusted_proxies");
+  if (!texts) return;
+  for (const PlacedText& text : *texts) {
+    const auto block = http::CidrBlock::parse(text.value);
+    if (!block) {
+      server.error(text.line, "trusted_proxies: " + block.error());
+    } else if (text.value.ends_with("/0")) {
+      server.warning(text.line, "trusted_proxies: " + in_quotes(text.value) +
+                                    " lets every client choose the address that it is seen "
+                                    "under; list your proxies' own addresses");
+    }
+    config.app.trusted_proxies.push_back(text.value);
+  }
 }
 
 void read_limits(Section& server, Reading& reading, Config& config) {
@@ -139,8 +180,15 @@ void read_server_table(Section& root, Reading& reading, Config& config) {
   std::uint32_t workers = 0;
   if (server.read_integer("workers", workers, {0, kWorkersMax})) config.run.workers = workers;
   server.read_duration("drain", config.run.drain, {0ms, 1h});
-  server.unavailable("trusted_proxies");
+  read_trusted_proxies(server, config);
   read_limits(server, reading, config);
+  for (const char* const key : {"handshake_timeout", "header_bytes", "pending",
+                                "pending_per_address", "failures_per_address"}) {
+    server.refuse(key, std::string(key) + " belongs into [server.limits]");
+  }
+  for (const char* const key : {"certificate", "key", "client_ca", "client_certificate"}) {
+    server.refuse(key, std::string(key) + " belongs into [server.tls]");
+  }
   server.finish();
 }
 

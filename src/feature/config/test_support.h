@@ -6,15 +6,86 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/jose/mint.h"
 #include "feature/config/config.h"
 
 namespace sallyport::config {
 
+/// What the fake factories were asked to make, in the file's order.
+struct Made {
+  std::vector<std::string> jwks = {};
+  int discovered = 0;
+  std::vector<IntrospectionOptions> introspection = {};
+  std::vector<SessionOptions> session = {};
+  std::vector<HttpVerifierOptions> http = {};
+  std::vector<std::string> api_keys = {};
+  std::vector<CertificateSubject> certificate = {};
+};
+
+inline Verifier stub_verifier(const std::string& name) {
+  return verifier([](Presented) -> awaitable<Verdict> { co_return Verdict::refuse(); },
+                  {.name = name});
+}
+
+/// A file called "conf/missing" is missing.
+inline void open_fake(const std::string& path) {
+  if (path == "conf/missing") throw std::runtime_error(path + ": cannot be opened: No such file");
+}
+
+/// Verifiers that refuse everything, made of what is written down in `made`.
+inline Factories fake_factories(Made& made) {
+  static const Keys keys = jwks_text(
+      jose::export_jwks(std::array{jose::generate_key(jose::Algorithm::kEs256, "k1").value()})
+          .value());
+  return {.jwks =
+              [&made](std::string url, JwksOptions) {
+                made.jwks.push_back(std::move(url));
+                return keys;
+              },
+          .discovered =
+              [&made](JwksOptions) {
+                ++made.discovered;
+                return keys;
+              },
+          .introspection =
+              [&made](IntrospectionOptions options) {
+                open_fake(options.client_secret_file);
+                made.introspection.push_back(options);
+                return stub_verifier(options.name);
+              },
+          .express_session =
+              [&made](SessionOptions options) {
+                for (const std::string& file : options.secret_files) open_fake(file);
+                made.session.push_back(options);
+                return stub_verifier(options.name);
+              },
+          .http_verifier =
+              [&made](HttpVerifierOptions options) {
+                if (options.issuer == "?") {
+                  throw std::invalid_argument("verifier " + options.name + ": cannot be meant");
+                }
+                made.http.push_back(options);
+                return stub_verifier(options.name);
+              },
+          .api_keys =
+              [&made](const std::string& file, std::string name) {
+                open_fake(file);
+                made.api_keys.push_back(file);
+                return stub_verifier(name);
+              },
+          .client_certificate =
+              [&made](CertificateSubject subject, std::string name) {
+                made.certificate.push_back(subject);
+                return stub_verifier(name);
+              }};
+}
+
 /// "es256.jwks" and "rs256.jwks" are key sets, "long.secret" is a secret for every HS*,
-/// "short.secret" is 16 bytes, "site" a folder, "good.crt" with "good.key" a pair; everything else
-/// is missing.
+/// "short.secret" is 16 bytes, "site" a folder, "good.crt" with "good.key" a pair,
+/// "clients.pem" signs clients; everything else is missing.
 inline Files fake_files() {
   return {
       .load_keys =
@@ -33,9 +104,14 @@ inline Files fake_files() {
             if (path == "conf/short.secret") return secret_text("0123456789abcdef");
             throw std::runtime_error(path + ": cannot be opened: No such file or directory");
           },
-      .tls_fault = [](const std::string& certificate, const std::string& key) -> std::string {
-        if (certificate != "conf/good.crt") return certificate + ": cannot be opened";
-        return key == "conf/good.key" ? "" : key + ": does not belong to the certificate";
+      .tls_faults = [](const std::string& certificate, const std::string& key) -> io::PairFaults {
+        const bool good = certificate == "conf/good.crt";
+        return {.certificate = good ? "" : certificate + ": cannot be opened",
+                .key = key == "conf/good.key" ? "" : key + ": does not belong to the certificate"};
+      },
+      .clients_fault = [](const Tls& tls) -> std::string {
+        return tls.client_ca_file == "conf/clients.pem" ? ""
+                                                        : tls.client_ca_file + ": cannot be opened";
       },
       .is_folder =
           [](const std::string& path) {
@@ -44,7 +120,8 @@ inline Files fake_files() {
 }
 
 inline std::expected<Config, std::vector<Finding>> parse_fake(std::string_view text) {
-  return parse(text, "conf/s.toml", fake_files());
+  Made made;
+  return parse(text, "conf/s.toml", fake_files(), fake_factories(made));
 }
 
 /// All findings, a line each, without the file's name: "3: error: text".

@@ -86,10 +86,35 @@ bool is_ascii(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+// A quotation mark that was forgotten: the parser speaks of the line's end as of a control
+// character.
+std::string_view unclosed_string(std::string_view description, std::string_view content,
+                                 std::string_view text) {
+  const auto says = [&](std::string_view words) {
+    return description.find(words) != std::string_view::npos;
+  };
+  if (!says("string: ")) return {};
+  if (says("end-of-file")) {
+    const bool several = text.find("\"\"\"") != std::string_view::npos ||
+                         text.find("'''") != std::string_view::npos;
+    return several ? "a string of several lines is not closed"
+                   : "the string is not closed on its line";
+  }
+  if (content.ends_with('\r')) content.remove_suffix(1);
+  const bool has_control = std::any_of(content.begin(), content.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  });
+  return says("control characters") && !has_control ? "the string is not closed on its line"
+                                                    : std::string_view();
+}
+
 SyntaxError explain(const toml::parse_error& error, std::string_view text) {
   const int line = line_of(error.source());
   const std::string_view content = line_at(text, line);
   SyntaxError result{line, "TOML syntax: " + reveal(error.description())};
+  if (const auto unclosed = unclosed_string(error.description(), content, text); !unclosed.empty()) {
+    result.text = "TOML syntax: " + std::string(unclosed);
+  }
   // Of a character in disguise the description shows a byte.
   if (!http::is_utf8(result.text)) result.text = "TOML syntax: this cannot be read";
   if (!is_ascii(content)) {

@@ -56,6 +56,19 @@ TEST(Tree, TakesAnyCharacterInsideStringsAndComments) {
             "");
 }
 
+TEST(Tree, SaysThatAStringIsNotClosed) {
+  constexpr const char* kUnclosed = "2: TOML syntax: the string is not closed on its line";
+  EXPECT_EQ(error_of("[a]\nx = \"abc\ny = 1\n"), kUnclosed);
+  EXPECT_EQ(error_of("[a]\nx = [\"a\", \"abc]\r\ny = 1\r\n"), kUnclosed);
+  EXPECT_EQ(error_of("[a]\nx = 'abc\ny = 1\n"), kUnclosed);
+  EXPECT_EQ(error_of("[a]\nx = \"abc"), kUnclosed);
+  EXPECT_EQ(error_of("x = \"\"\"abc\n\n"), "2: TOML syntax: a string of several lines is not closed");
+  EXPECT_EQ(error_of("x = \"a\x01"
+                     "b\"\n")
+                .find("not closed"),
+            std::string::npos);
+}
+
 TEST(Tree, GivesBackCharactersOutsideAsciiAsTheyAre) {
   const auto table = parse_toml("\"ż🙂\" = \"a\\u017cżé\\U0001F642🙂\u025d\"\nb = 'ż\\'\n");
   ASSERT_TRUE(table);

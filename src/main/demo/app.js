@@ -42,7 +42,7 @@ const UNKNOWN = ['The server ended the connection.', 'back off, then reconnect.'
 const STATES = {
   idle: ['Not connected', 'Choose a token and connect.'],
   connecting: ['At the first door', 'The handshake is on its way.'],
-  vestibule: ['In the vestibule', 'The socket is open. Nothing passes until a token is proven.'],
+  vestibule: ['In the vestibule', 'The socket is open. Nothing passes before a token is proven.'],
   ready: ['Inside', 'Every message is checked against this login.'],
   expiring: ['Inside, not for long', 'The server has given its warning: refresh, or be shown out.'],
   closed: ['Shown out', 'The socket has ended.'],
@@ -69,6 +69,11 @@ const redacted = (token) => `${token.slice(0, 6)}…`;
 
 function wire(message) {
   return JSON.stringify(message, (key, value) => (key === 'token' ? redacted(value) : value));
+}
+
+/** JSON has no spaces; it may be broken behind a comma or colon, so that no word of it has to be. */
+function breakable(text) {
+  return text.split(/(?<=[,:])(?=["\d{[])/).flatMap((part) => [part, document.createElement('wbr')]);
 }
 
 function parse(text) {
@@ -116,8 +121,8 @@ function note(attempt, title, { text, sent, heard, tone = 'plain' } = {}) {
   const after = `+${((performance.now() - attempt.started) / 1000).toFixed(2)} s`;
   const body = make('div', '', make('b', '', title));
   if (text) body.append(make('p', '', text));
-  if (sent) body.append(make('code', 'sent', make('span', 'unseen', 'Sent: '), sent));
-  if (heard) body.append(make('code', 'heard', make('span', 'unseen', 'Received: '), heard));
+  if (sent) body.append(make('code', 'sent', make('span', 'unseen', 'Sent: '), ...breakable(sent)));
+  if (heard) body.append(make('code', 'heard', make('span', 'unseen', 'Received: '), ...breakable(heard)));
   const item = make('li', '', make('span', 'after', after), body);
   item.dataset.tone = tone;
   attempt.list.append(item);
@@ -247,10 +252,13 @@ function open_socket(attempt, token) {
 }
 
 function opened(attempt, token) {
-  note(attempt, 'Socket open', { text: 'Past the first door, with nothing proven yet.',
+  // A server cannot tell a browser of a refusal before the socket is open: the answer is the next frame.
+  const shown = token && attempt.transport === 'subprotocol';
+  note(attempt, 'Socket open', { text: shown ? 'The token came along with the handshake. The next frame says whether it was accepted.'
+                                   : 'Past the first door, with nothing proven yet.',
                                  heard: `101 Switching Protocols\nSec-WebSocket-Protocol: ${attempt.socket.protocol}`, tone: 'going' });
   const now = Date.now();
-  attempt.limit = { from: now, until: now + VESTIBULE_MS, caption: 'to prove who you are', after: 'time is up' };
+  if (!shown) attempt.limit = { from: now, until: now + VESTIBULE_MS, caption: 'to prove who you are', after: 'time is up' };
   enter(attempt, 'vestibule');
   if (token && attempt.transport === 'first_message') {
     note(attempt, 'First message', { sent: send(attempt, { type: 'auth', token }), tone: 'going' });
@@ -387,10 +395,10 @@ function chosen() {
 
 function show_choice() {
   const { kind, transport, room } = chosen();
-  const bearer = kind === 'none' ? '' : ', "bearer.eyJ…"';
-  const [protocols, then] = transport === 'subprotocol' ? [bearer, '']
-    : ['', kind === 'none' ? '' : '\nsocket.send({"type":"auth",\n  "token":"eyJ…"})'];
-  at('snippet').textContent = `new WebSocket(url,\n  ["${CONTROL}"${protocols}])${then}`;
+  const [protocol, then] = kind === 'none' ? ['', '']
+    : transport === 'subprotocol' ? [', "bearer." + token', '']
+      : ['', '\nsocket.onopen = () => socket.send(\n  JSON.stringify({ type: "auth", token }));'];
+  at('snippet').textContent = `const socket = new WebSocket(url,\n  ["${CONTROL}"${protocol}]);${then}`;
   if (!is_live(current)) show_room(room);
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
-import { PATIENCE, within } from './wait.mjs';
+import { PATIENCE, sleep, within } from './wait.mjs';
 
 export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
@@ -52,14 +52,32 @@ export const upgrade = (server, path, fields = {}, more = {}) =>
     ...fields,
   }, more);
 
+/** A plain connection on which the pieces have been written, each in a segment of its own. */
+async function connected_after(where, pieces) {
+  const socket = net.connect(where);
+  socket.setNoDelay(true);
+  await within(new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)), PATIENCE, 'a connection');
+  for (const piece of pieces) {
+    socket.write(piece);
+    await sleep(2);
+  }
+  return socket;
+}
+
 export class Raw {
-  /** A connected socket to the server; over TLS if that is what it speaks, unless `plain`. */
-  static async connect(server, { plain = false, local, tls: options = {} } = {}) {
+  /**
+   * A connected socket to the server; over TLS if that is what it speaks, unless `plain`. `before`: pieces that
+   * go over the connection before TLS does.
+   */
+  static async connect(server, { plain = false, local, before, tls: options = {} } = {}) {
     const raw = new Raw();
     const where = { host: '127.0.0.1', port: server.port, localAddress: local, allowHalfOpen: true };
-    raw.socket = server.secure && !plain
-      ? tls.connect({ ...where, rejectUnauthorized: false, ...options })
-      : net.connect(where);
+    const under = before ? await connected_after(where, before) : undefined;
+    if (server.secure && !plain) {
+      raw.socket = tls.connect({ ...(under ? { socket: under } : where), rejectUnauthorized: false, ...options });
+    } else {
+      raw.socket = under ?? net.connect(where);
+    }
     raw.socket.setNoDelay(true);
     raw.bytes = Buffer.alloc(0);
     raw.ended = null;  // "fin", or the code of an error such as ECONNRESET
@@ -76,6 +94,7 @@ export class Raw {
     raw.socket.on('end', () => over('fin'));
     raw.socket.on('error', (error) => over(error.code ?? String(error)));
     raw.socket.on('close', () => over('closed'));
+    if (under && raw.socket === under) return raw;
     const event = server.secure && !plain ? 'secureConnect' : 'connect';
     await within(new Promise((resolve, reject) => {
       raw.socket.once(event, resolve);

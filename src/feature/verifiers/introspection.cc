@@ -1,0 +1,185 @@
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "core/base/digest.h"
+#include "core/base/secret.h"
+#include "feature/verifiers/answer.h"
+#include "feature/verifiers/asking.h"
+#include "feature/verifiers/question.h"
+#include "io/ask.h"
+#include "io/http_client.h"
+#include "sallyport/verifiers.h"
+#include "server/keys.h"
+
+namespace sallyport {
+namespace {
+
+constexpr std::size_t kSecretBytesMax = 4 * 1024;
+
+// application/x-www-form-urlencoded (RFC 6749 appendix B), also for what goes into Basic (section 2.3.1).
+std::string form_encode(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kHex[byte >> 4];
+      encoded += kHex[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+base::Secret read_secret(const std::string& file) {
+  std::string text = read_file(file, kSecretBytesMax);
+  std::string_view secret = text;
+  if (secret.ends_with('\n')) secret.remove_suffix(1);
+  if (secret.ends_with('\r')) secret.remove_suffix(1);
+  base::Secret result(secret);
+  base::wipe(text.data(), text.size());
+  if (result.empty()) throw std::runtime_error(file + ": is empty");
+  return result;
+}
+
+class IntrospectionBackend final : public VerifierBackend {
+ public:
+  IntrospectionBackend(IntrospectionOptions options, io::HttpUrl endpoint)
+      : options_(std::move(options)),
+        endpoint_(std::move(endpoint)),
+        asking_(options_.name, {.timeout = options_.timeout, .body_bytes = kAnswerBytesMax}) {
+    if (options_.issuer.empty()) options_.issuer = endpoint_.origin();
+    const base::Secret secret = read_secret(options_.client_secret_file);
+    std::string pair = form_encode(options_.client_id) + ":" + form_encode(secret.reveal());
+    std::string header = "Basic " + base::base64(pair);
+    authorization_ = base::Secret(header);
+    base::wipe(pair.data(), pair.size());
+    base::wipe(header.data(), header.size());
+  }
+
+  void start(const VerifierHost& host) const override { asking_.start(host); }
+  void stop() const noexcept override { asking_.stop(); }
+  std::string_view name() const noexcept override { return options_.name; }
+  std::chrono::milliseconds deadline() const noexcept override {
+    return options_.timeout + std::chrono::milliseconds(500);
+  }
+
+  std::optional<Verdict> verify_now(const Presented& presented, WallTime now) const override {
+    if (presented.kind == CredentialKind::kCertificate) return Verdict::not_mine();
+    if (presented.token.empty() || presented.token.size() > kTokenBytesMax) return Verdict::refuse();
+    auto answer = cache_.find(about(presented), now);
+    return answer;
+  }
+
+  awaitable<Verdict> verify_later(Presented presented) const override {
+    // What the peer presented ends with its connection; the question may outlive it.
+    const auto token = std::make_shared<base::Secret>(presented.token);
+    const auto certificate = std::make_shared<const std::string>(presented.certificate);
+    return asking_.ask(about(presented), [this, token, certificate, key = about(presented)] {
+      return introspect(token, certificate, key);
+    });
+  }
+
+ private:
+  static constexpr std::size_t kTokenBytesMax = 8 * 1024;
+
+  // A bound token is known together with its certificate only.
+  static base::Sha256 about(const Presented& presented) {
+    const base::Sha256 token = base::sha256(presented.token);
+    if (presented.certificate.empty()) return token;
+    const base::Sha256 certificate = base::sha256(presented.certificate);
+    std::string both(reinterpret_cast<const char*>(token.data()), token.size());
+    both.append(reinterpret_cast<const char*>(certificate.data()), certificate.size());
+    return base::sha256(both);
+  }
+
+  awaitable<Verdict> introspect(std::shared_ptr<base::Secret> token,
+                                std::shared_ptr<const std::string> certificate, base::Sha256 key) const {
+    io::HttpRequest request{.method = "POST", .url = endpoint_};
+    request.fields.emplace_back("Authorization", authorization_.copy());
+    request.fields.emplace_back("Content-Type", base::Secret("application/x-www-form-urlencoded"));
+    request.fields.emplace_back("Accept", base::Secret("application/json"));
+    std::string body = "token=" + form_encode(token->reveal()) + "&token_type_hint=access_token";
+    request.body = base::Secret(body);
+    base::wipe(body.data(), body.size());
+    auto reply = co_await asking_.client().send(std::move(request));
+    if (!reply) co_return asking_.unavailable(reply.error().detail);
+    if (reply->status != 200) {
+      co_return asking_.unavailable("the endpoint answered " + std::to_string(reply->status) +
+                                    (reply->status == 401 ? ": check client_id and the client's secret" : ""));
+    }
+    const WallTime now = wall_now();
+    Verdict verdict = judge(reply->body, *certificate, now);
+    if (verdict.accepted() || verdict.failure() != Failure::kUnavailable) {
+      WallTime until = now + options_.cache;
+      if (verdict.accepted() && verdict.principal()->expires_at) {
+        until = std::min(until, *verdict.principal()->expires_at);
+      }
+      cache_.insert(key, verdict, until, now);
+    }
+    co_return verdict;
+  }
+
+  Verdict judge(std::string_view body, std::string_view certificate, WallTime now) const {
+    auto answer = parse_answer(body);
+    if (!answer) return asking_.unavailable(std::string(answer.error()));
+    if (!answer->active) return asking_.unavailable("the answer does not say whether the token is active");
+    const auto refuse = [&](Failure failure, const char* why) {
+      return Verdict::refuse(failure, options_.name + ": " + why);
+    };
+    if (!*answer->active) return refuse(Failure::kInvalidToken, "the token is not active");
+    Principal& who = answer->who;
+    // A machine that acts for itself has no user; its token names the client (RFC 9068 section 2.2 has them equal).
+    if (who.subject.empty()) who.subject = answer->client_id;
+    if (who.subject.empty()) return refuse(Failure::kInvalidToken, "the token has neither sub nor client_id");
+    if (who.expires_at && *who.expires_at <= now) return refuse(Failure::kTokenExpired, "the token has expired");
+    if (answer->not_before && *answer->not_before > now) {
+      return refuse(Failure::kTokenNotYetValid, "the token is not valid yet");
+    }
+    if (answer->bound_otherwise) {
+      return refuse(Failure::kInvalidToken, "the token is bound to a key (cnf) that was not proven");
+    }
+    if (answer->certificate_sha256 && !is_bound_to(*answer->certificate_sha256, certificate)) {
+      return refuse(Failure::kInvalidToken, "the token is bound to another certificate");
+    }
+    if (!answer->issuer.empty() && issuer_given_ && answer->issuer != options_.issuer) {
+      return refuse(Failure::kInvalidToken, "the token is of another issuer");
+    }
+    who.issuer = options_.issuer;
+    who.recheck_every = options_.recheck;
+    // Without an end of its own it holds as long as somebody can be asked about it.
+    if (!who.valid_until) who.valid_until = now + 2 * options_.recheck + options_.timeout;
+    return Verdict::accept(std::move(who));
+  }
+
+  IntrospectionOptions options_;
+  const bool issuer_given_ = !options_.issuer.empty();
+  const io::HttpUrl endpoint_;
+  base::Secret authorization_;
+  mutable AnswerCache cache_;
+  mutable Asking asking_;
+};
+
+}  // namespace
+
+Verifier introspection(IntrospectionOptions options) {
+  const auto fault = [&](const std::string& what) -> std::invalid_argument {
+    return std::invalid_argument("verifier " + options.name + ": " + what);
+  };
+  auto endpoint = io::HttpUrl::parse(options.endpoint);
+  if (!endpoint) throw fault("endpoint: " + endpoint.error());
+  if (options.client_id.empty()) throw fault("client_id is missing");
+  if (options.timeout <= std::chrono::milliseconds(0)) throw fault("timeout must be more than zero");
+  if (options.recheck < std::chrono::milliseconds(100)) throw fault("recheck must be at least 100ms");
+  if (options.cache < std::chrono::milliseconds(0)) throw fault("cache is negative");
+  return Verifier(std::make_shared<IntrospectionBackend>(std::move(options), std::move(*endpoint)));
+}
+
+}  // namespace sallyport
