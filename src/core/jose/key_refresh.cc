@@ -15,19 +15,21 @@ base::Milliseconds part_of(base::Milliseconds span, std::uint32_t random) {
 }  // namespace
 
 KeyAbsence KeyRefresh::recall(std::string_view kid, base::MonoTime now) const {
-  const bool cooling = attempted_ && now - ended_ < policy_.cooldown;
   if (succeeded_ && failures_ == 0) {
-    if (cooling) return KeyAbsence::kUnknown;
+    if (asked_ && now - *asked_ < policy_.cooldown) return KeyAbsence::kUnknown;
     const auto found = absent_.find(kid);
     if (found != absent_.end() && now < found->second.until) return KeyAbsence::kUnknown;
+    return KeyAbsence::kAsk;
   }
-  if (in_flight_ || !cooling) return KeyAbsence::kAsk;
-  return KeyAbsence::kUnavailable;
+  // An issuer that is down has its own pace of retries; who waits for one that is under way may do so.
+  const bool lately = attempted_ && now - ended_ < policy_.cooldown;
+  return in_flight_ || !lately ? KeyAbsence::kAsk : KeyAbsence::kUnavailable;
 }
 
-void KeyRefresh::begin() {
+void KeyRefresh::begin(bool for_unknown_kid) {
   SALLYPORT_ASSERT(!in_flight_);
   in_flight_ = true;
+  for_unknown_kid_ = for_unknown_kid;
 }
 
 void KeyRefresh::succeed(base::MonoTime now, std::optional<base::Milliseconds> max_age, std::uint32_t random) {
@@ -39,6 +41,7 @@ void KeyRefresh::succeed(base::MonoTime now, std::optional<base::Milliseconds> m
   succeeded_ = true;
   failures_ = 0;
   ended_ = now;
+  if (for_unknown_kid_) asked_ = now;
   due_ = now + life - part_of(life / 10, random);
   usable_until_ = now + life + policy_.stale_max;
 }
@@ -52,6 +55,7 @@ void KeyRefresh::fail(base::MonoTime now, std::uint32_t random) {
   attempted_ = true;
   ++failures_;
   ended_ = now;
+  if (for_unknown_kid_) asked_ = now;
   // Also after a fetch that an unknown kid caused: until one succeeds, such kids are "unavailable".
   due_ = now + pause - part_of(pause / 2, random);
 }

@@ -15,7 +15,7 @@ namespace sallyport::jose {
 
 /// When a remote key set is fetched. All durations are positive, and refresh_min is not above refresh_max.
 struct KeyRefreshPolicy {
-  /// Least time between the end of any fetch and the next one that an unknown kid causes.
+  /// Least time between the end of a fetch that an unknown kid caused and the next such one.
   base::Milliseconds cooldown{30'000};
   base::Milliseconds refresh_min{60'000};  ///< bounds how long a set counts as fresh
   base::Milliseconds refresh_max{24 * 3'600'000};
@@ -45,12 +45,13 @@ class KeyRefresh {
 
   explicit KeyRefresh(const KeyRefreshPolicy& policy) : policy_(policy) {}
 
-  /// About a kid that is not in the newest set. "Unknown" is only said on evidence: a fetch has succeeded within
-  /// the cooldown before `now`, or after this kid had been asked for, and none has failed since.
+  /// About a kid that is not in the newest set. "Unknown" is only said on evidence: a fetch for such a kid has
+  /// succeeded within the cooldown before `now`, or one after this kid had been asked for, and none has failed since. A
+  /// refresh that was due is no such evidence, so that a key which is published just after it can be used at once.
   [[nodiscard]] KeyAbsence recall(std::string_view kid, base::MonoTime now) const;
 
-  /// A fetch begins; there must be none in flight.
-  void begin();
+  /// A fetch begins, because an unknown kid asks for it or because it is due; there must be none in flight.
+  void begin(bool for_unknown_kid);
   [[nodiscard]] bool in_flight() const noexcept { return in_flight_; }
   /// The fetch in flight has brought a good set. `max_age` is what the issuer says about its life; `random` is
   /// uniform over 32 bits and brings the next refresh up to a tenth of that life forward, so that many servers do not
@@ -85,7 +86,9 @@ class KeyRefresh {
   base::MonoTime due_ = base::MonoTime::min();
   base::MonoTime usable_until_ = base::MonoTime::min();
   base::MonoTime ended_ = base::MonoTime::min();  // the last fetch, however it ended
+  std::optional<base::MonoTime> asked_;  // the end of the last one that an unknown kid caused
   bool in_flight_ = false;
+  bool for_unknown_kid_ = false;  // the one in flight
   bool attempted_ = false;
   bool succeeded_ = false;  // ever
   unsigned failures_ = 0;

@@ -19,11 +19,11 @@ MonoTime at(base::Milliseconds time) { return MonoTime(1h + time); }
 
 // A fetch takes no time where it does not matter.
 void success(KeyRefresh& refresh, base::Milliseconds time, std::optional<base::Milliseconds> max_age = {}) {
-  refresh.begin();
+  refresh.begin(true);
   refresh.succeed(at(time), max_age, kNoJitter);
 }
 void failure(KeyRefresh& refresh, base::Milliseconds time, std::uint32_t random = kNoJitter) {
-  refresh.begin();
+  refresh.begin(true);
   refresh.fail(at(time), random);
 }
 
@@ -37,7 +37,7 @@ TEST(KeyRefresh, IsDueAtOnceBeforeTheFirstFetch) {
 
 TEST(KeyRefresh, IsNotDueWhileAFetchIsInFlight) {
   KeyRefresh refresh{{}};
-  refresh.begin();
+  refresh.begin(true);
   EXPECT_TRUE(refresh.in_flight());
   EXPECT_EQ(refresh.due(), base::kNever);
   refresh.fail(at(0s), kNoJitter);
@@ -67,7 +67,7 @@ TEST(KeyRefresh, BoundsItsOwnDefaultToo) {
 TEST(KeyRefresh, ComesUpToATenthEarlierByChanceAndNeverLater) {
   KeyRefresh refresh{{}};
   const auto due_with = [&](std::uint32_t random) {
-    refresh.begin();
+    refresh.begin(true);
     refresh.succeed(at(0s), 10min, random);
     return refresh.due();
   };
@@ -155,7 +155,7 @@ TEST(KeyRefresh, HasNothingToUseAfterFailuresOnly) {
 TEST(KeyRefresh, AsksForAKidBeforeTheFirstFetchAndDuringIt) {
   KeyRefresh refresh{{}};
   EXPECT_EQ(refresh.recall("k", at(0s)), KeyAbsence::kAsk);
-  refresh.begin();
+  refresh.begin(true);
   EXPECT_EQ(refresh.recall("k", at(0s)), KeyAbsence::kAsk);
 }
 
@@ -167,10 +167,23 @@ TEST(KeyRefresh, SaysUnknownWithinTheCooldownAfterASuccess) {
   EXPECT_EQ(refresh.recall("k", at(30s)), KeyAbsence::kAsk);
 }
 
+TEST(KeyRefresh, AsksForAKeyThatIsPublishedJustAfterARefreshThatWasDue) {
+  KeyRefresh refresh{{.cooldown = 30s}};
+  refresh.begin(false);
+  refresh.succeed(at(0s), {}, kNoJitter);
+  EXPECT_EQ(refresh.recall("new", at(1s)), KeyAbsence::kAsk);
+  success(refresh, 1s);
+  EXPECT_EQ(refresh.recall("newer", at(2s)), KeyAbsence::kUnknown) << "once in a cooldown";
+  refresh.begin(false);
+  refresh.succeed(at(20s), {}, kNoJitter);
+  EXPECT_EQ(refresh.recall("newer", at(30s)), KeyAbsence::kUnknown) << "one that was due does not begin it anew";
+  EXPECT_EQ(refresh.recall("newer", at(31s)), KeyAbsence::kAsk) << "nor lengthen it";
+}
+
 TEST(KeyRefresh, SaysUnknownWithinTheCooldownEvenDuringTheNextFetch) {
   KeyRefresh refresh{{.cooldown = 30s}};
   success(refresh, 0s);
-  refresh.begin();
+  refresh.begin(true);
   EXPECT_EQ(refresh.recall("k", at(29s)), KeyAbsence::kUnknown);
   EXPECT_EQ(refresh.recall("k", at(30s)), KeyAbsence::kAsk);
 }
@@ -195,7 +208,7 @@ TEST(KeyRefresh, NeverSaysUnknownWhenTheLastFetchFailed) {
 TEST(KeyRefresh, WaitsForARetryThatIsInFlight) {
   KeyRefresh refresh{{.cooldown = 30s}};
   failure(refresh, 0s);
-  refresh.begin();
+  refresh.begin(true);
   EXPECT_EQ(refresh.recall("k", at(1s)), KeyAbsence::kAsk);
   refresh.fail(at(2s), kNoJitter);
   EXPECT_EQ(refresh.recall("k", at(2s)), KeyAbsence::kUnavailable);
@@ -203,7 +216,7 @@ TEST(KeyRefresh, WaitsForARetryThatIsInFlight) {
 
 TEST(KeyRefresh, CountsTheCooldownFromTheEndOfAFetch) {
   KeyRefresh refresh{{.cooldown = 30s}};
-  refresh.begin();                             // at 0 s
+  refresh.begin(true);                             // at 0 s
   refresh.fail(at(5s), kNoJitter);             // a slow issuer
   EXPECT_EQ(refresh.recall("k", at(34s)), KeyAbsence::kUnavailable);
   EXPECT_EQ(refresh.recall("k", at(35s)), KeyAbsence::kAsk);
@@ -296,7 +309,7 @@ class Simulation {
       EXPECT_LE(now_, *last_end_ + policy_.refresh_max + 500ms);
     }
     forced_ += forced ? 1 : 0;
-    refresh_.begin();
+    refresh_.begin(forced);
   }
   void finish() {
     last_end_ = now_;

@@ -176,7 +176,7 @@ void RemoteKeys::begin_fetch(bool thorough) {
   {
     const std::lock_guard lock(mutex_);
     if (control_ == nullptr || refresh_.in_flight()) return;
-    refresh_.begin();
+    refresh_.begin(!thorough);
   }
   timer_->cancel();
   asio::co_spawn(timer_->get_executor(), fetch(shared_from_this(), fetch_, thorough), asio::detached);
