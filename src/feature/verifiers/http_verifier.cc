@@ -99,7 +99,7 @@ class HttpBackend final : public VerifierBackend {
     if (!reply) co_return asking_.unavailable(reply.error().detail);
     switch (reply->status) {
       case 200: co_return judge(reply->body);
-      case 401: co_return Verdict::refuse(Failure::kInvalidToken, options_.name + ": answered 401");
+      case 401: co_return Verdict::not_mine(options_.name + ": answered 401");
       case 403: co_return Verdict::refuse(Failure::kForbidden, options_.name + ": answered 403");
       default: co_return asking_.unavailable("answered " + std::to_string(reply->status));
     }

@@ -134,7 +134,8 @@ class IntrospectionBackend final : public VerifierBackend {
     const auto refuse = [&](Failure failure, const char* why) {
       return Verdict::refuse(failure, options_.name + ": " + why);
     };
-    if (!*answer->active) return refuse(Failure::kInvalidToken, "the token is not active");
+    // Also what a server says of a token that it has never seen (RFC 7662 section 2.2): another may have.
+    if (!*answer->active) return Verdict::not_mine(options_.name + ": the token is not active");
     Principal& who = answer->who;
     // A machine that acts for itself has no user; its token names the client (RFC 9068 section 2.2 has them equal).
     if (who.subject.empty()) who.subject = answer->client_id;
