@@ -95,7 +95,9 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] bool closes() const noexcept { return in_on_close_; }
   /// It publishes: while publications wait, it does.
   void set_publishes() noexcept { publishes_ = true; }
-  /// Whether it is in one of the worker's lists of connections to be read again; it is not any more.
+  /// Whether it is in one of the worker's lists of connections to be read again.
+  [[nodiscard]] bool listed() const noexcept { return listed_; }
+  /// Likewise, and it is not any more.
   [[nodiscard]] bool take_listed() noexcept {
     const bool listed = listed_;
     listed_ = false;

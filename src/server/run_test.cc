@@ -345,7 +345,8 @@ TEST(Admission, RefusesARequestHeadThatIsTooLarge) {
 TEST(Admission, RefusesAnAddressThatFailsTooOftenUntilTheTimeIsOver) {
   Server server({.limits = {.failures_per_address = {3, std::chrono::milliseconds(700)}}});
   add_echo(server.app);
-  server.start();
+  // One worker: each remembers on its own what it refused a moment ago.
+  server.start({.workers = 1, .drain = std::chrono::milliseconds(0)});
   const auto status = [&](const std::string& presented) {
     Client c(server.port());
     return c.upgrade("/", bearer(presented)).status;

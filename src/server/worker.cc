@@ -330,11 +330,13 @@ void Worker::serve_again() {
   flow_budget_ = kFlowPerPart;
   const std::vector<Connection*> list = std::exchange(again_, {});
   std::size_t served = 0;
-  while (served < list.size() && !flow_spent()) list[served++]->resume();
-  // Who did not get a go is first next time. Some may have gone meanwhile.
+  for (; served < list.size() && !flow_spent(); ++served) {
+    if (list[served]->listed()) list[served]->resume();
+  }
+  // Who did not get a go is first next time, unless it has been taken off the list meanwhile.
   std::vector<Connection*> rest;
   for (; served < list.size(); ++served) {
-    if (!list[served]->dropped()) rest.push_back(list[served]);
+    if (list[served]->listed()) rest.push_back(list[served]);
   }
   again_.insert(again_.begin(), rest.begin(), rest.end());
 }

@@ -1,7 +1,7 @@
 // Which pages may open a socket: every spelling of an Origin against every kind of credential.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Raw, bearer, text, upgrade } from './lib/raw.mjs';
+import { Raw, bearer, text, upgrade_status } from './lib/raw.mjs';
 import { Server, echo, serve } from './lib/server.mjs';
 import { Issuer } from './lib/tokens.mjs';
 import { in_parallel } from './lib/wait.mjs';
@@ -36,18 +36,7 @@ const CREDENTIALS = {
   first_message: () => ({}),
 };
 
-async function status_of(path, fields, target = server) {
-  const raw = await Raw.connect(target);
-  try {
-    raw.write(upgrade(target, path, fields));
-    const { status } = await raw.head();
-    if (status === 101) return 101;
-    await raw.end();
-    return `${status} ${JSON.parse(raw.bytes.toString()).reason}`;
-  } finally {
-    raw.destroy();
-  }
-}
+const status_of = (path, fields, target = server) => upgrade_status(target, path, fields);
 
 test('the log names a refused Origin, and what to do if it is yours', async () => {
   assert.equal(await status_of('/list', { ...CREDENTIALS.header(), Origin: 'http://localhost:4000' }), '403 origin_not_allowed');

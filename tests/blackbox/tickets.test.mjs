@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import WebSocket from 'ws';
-import { Raw, bearer, upgrade } from './lib/raw.mjs';
-import { Server, echo, serve } from './lib/server.mjs';
+import { bearer, upgrade_status } from './lib/raw.mjs';
+import { Server, echo } from './lib/server.mjs';
 import { Issuer, broken_signature } from './lib/tokens.mjs';
 import { in_parallel } from './lib/wait.mjs';
 
@@ -37,19 +37,7 @@ const ticket_of = async (path, fields) => (await (await ticket(path, fields)).js
 const preflight = (path, fields = {}) =>
   fetch(`${server.origin}/.sallyport/preflight?path=${encodeURIComponent(path)}`, { headers: fields });
 
-/** 101, or the status and reason of the refusal. */
-async function status_of(target, fields = {}) {
-  const raw = await Raw.connect(server);
-  try {
-    raw.write(upgrade(server, target, fields));
-    const { status } = await raw.head();
-    if (status === 101) return 101;
-    await raw.end();
-    return `${status} ${JSON.parse(raw.bytes.toString()).reason}`;
-  } finally {
-    raw.destroy();
-  }
-}
+const status_of = (target, fields) => upgrade_status(server, target, fields);
 
 describe('a ticket', () => {
   test('opens one socket for whoever it was issued for', async () => {

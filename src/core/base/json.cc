@@ -23,7 +23,10 @@ class Builder {
   static constexpr std::size_t max_key_size = json::string::max_size();
   static constexpr std::size_t max_string_size = json::string::max_size();
 
-  Builder() : stack_({}, scratch_.data(), scratch_.size()) { stack_.reset(); }
+  explicit Builder(const json::storage_ptr& storage)
+      : stack_({}, scratch_.data(), scratch_.size()) {
+    stack_.reset(storage);
+  }
 
   [[nodiscard]] std::size_t members() const noexcept { return members_; }
   [[nodiscard]] json::value release() { return stack_.release(); }
@@ -111,11 +114,12 @@ JsonError error_of(const json::error_code& code) {
 
 }  // namespace
 
-std::expected<json::value, JsonError> parse_json(std::string_view text, JsonLimits limits) {
+std::expected<json::value, JsonError> parse_json(std::string_view text, JsonLimits limits,
+                                                 const json::storage_ptr& storage) {
   if (text.size() > limits.bytes) return std::unexpected(JsonError::kTooLarge);
   json::parse_options options;
   options.max_depth = limits.depth;
-  json::basic_parser<Builder> parser(options);
+  json::basic_parser<Builder> parser(options, storage);
   json::error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (error) return std::unexpected(error_of(error));

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <array>
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/storage_ptr.hpp>
 #include <boost/json/value.hpp>
 #include <cstddef>
 #include <expected>
@@ -22,8 +25,22 @@ struct JsonLimits {
 };
 
 /// Parses untrusted JSON strictly: what two parsers could understand differently is refused
-/// (RFC 7515 section 4, RFC 8725 section 2.4).
-[[nodiscard]] std::expected<boost::json::value, JsonError> parse_json(std::string_view text,
-                                                                      JsonLimits limits = {});
+/// (RFC 7515 section 4, RFC 8725 section 2.4). The value's memory comes from `storage`, which must
+/// outlive it unless it is the default one.
+[[nodiscard]] std::expected<boost::json::value, JsonError> parse_json(
+    std::string_view text, JsonLimits limits = {}, const boost::json::storage_ptr& storage = {});
+
+/// Memory for one small value: what fits costs no allocation. Pass `storage()` to `parse_json`.
+class JsonScratch {
+ public:
+  JsonScratch() : resource_(bytes_.data(), bytes_.size()) {}
+  JsonScratch(const JsonScratch&) = delete;
+  JsonScratch& operator=(const JsonScratch&) = delete;
+  [[nodiscard]] boost::json::storage_ptr storage() noexcept { return &resource_; }
+
+ private:
+  std::array<unsigned char, 4096> bytes_;
+  boost::json::monotonic_resource resource_;
+};
 
 }  // namespace sallyport::base

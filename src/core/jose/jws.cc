@@ -36,7 +36,8 @@ std::expected<JwsHeader, JwsError> parse_header(std::string_view encoded) {
   if (encoded.size() > (kHeaderBytesMax * 4 + 2) / 3) return std::unexpected(JwsError::kTooLarge);
   auto text = base::base64url_decode(encoded);
   if (!text) return std::unexpected(JwsError::kMalformed);
-  const auto value = base::parse_json(*text, {.bytes = kHeaderBytesMax});
+  base::JsonScratch scratch;
+  const auto value = base::parse_json(*text, {.bytes = kHeaderBytesMax}, scratch.storage());
   if (!value || !value->is_object()) return std::unexpected(JwsError::kMalformed);
   const json::object& object = value->get_object();
   // RFC 7515 section 4.1.11 and RFC 7797: extensions that change the meaning of the rest.

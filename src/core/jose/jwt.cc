@@ -31,8 +31,9 @@ JwtError error_of(JwsError error) {
   return JwtError::kMalformed;
 }
 
-std::expected<json::value, JwtError> parse_claims(std::string_view payload) {
-  auto value = base::parse_json(payload, {.bytes = kTokenBytesMax});
+std::expected<json::value, JwtError> parse_claims(std::string_view payload,
+                                                  base::JsonScratch& scratch) {
+  auto value = base::parse_json(payload, {.bytes = kTokenBytesMax}, scratch.storage());
   if (!value || !value->is_object()) return std::unexpected(JwtError::kMalformed);
   return std::move(*value);
 }
@@ -113,7 +114,8 @@ std::expected<Claims, JwtError> verify_jwt(std::string_view token, const JwtPoli
                                            const KeySet& keys, base::WallTime now) {
   auto jws = verify_compact(token, keys, policy.algorithms);
   if (!jws) return std::unexpected(error_of(jws.error()));
-  const auto value = parse_claims(jws->payload);
+  base::JsonScratch scratch;
+  const auto value = parse_claims(jws->payload, scratch);
   if (!value) return std::unexpected(value.error());
   Claims claims;
   const ClaimsContext context{
@@ -129,7 +131,8 @@ std::expected<Claims, JwtError> verify_jwt(std::string_view token, const JwtPoli
 std::expected<std::string, JwtError> peek_issuer(std::string_view token) {
   const auto jws = parse_compact(token);
   if (!jws) return std::unexpected(error_of(jws.error()));
-  const auto value = parse_claims(jws->payload);
+  base::JsonScratch scratch;
+  const auto value = parse_claims(jws->payload, scratch);
   if (!value) return std::unexpected(value.error());
   const json::value* const issuer = value->get_object().if_contains("iss");
   if (issuer == nullptr) return std::unexpected(JwtError::kMissingClaim);
@@ -146,7 +149,8 @@ std::expected<std::string, JwtError> missing_key_of(std::string_view token, cons
     return std::unexpected(JwtError::kUnsupportedAlgorithm);
   }
   if (jws->signature.empty()) return std::unexpected(JwtError::kBadSignature);
-  const auto value = parse_claims(jws->payload);
+  base::JsonScratch scratch;
+  const auto value = parse_claims(jws->payload, scratch);
   if (!value) return std::unexpected(value.error());
   Claims unproven;
   const ClaimsContext context{
@@ -167,7 +171,8 @@ std::vector<JwtCheck> explain_jwt(std::string_view token, const JwtPolicy& polic
   }
   checks.push_back({"format", true, std::to_string(token.size()) + " bytes"});
   if (!explain_signature(*jws, policy, keys, checks)) return checks;
-  const auto value = parse_claims(jws->payload);
+  base::JsonScratch scratch;
+  const auto value = parse_claims(jws->payload, scratch);
   if (!value) {
     checks.push_back(
         {"claims", false, "not a JSON object, or not strict JSON, or nested too deep"});

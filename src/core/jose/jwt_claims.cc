@@ -34,8 +34,8 @@ std::optional<std::string_view> text_of(const json::value& value) {
 }
 
 // An identifier that may be absent; false if it is there and unsound.
-bool read_identifier(const json::object& claims, std::string_view name, std::string& output) {
-  const json::value* const value = claims.if_contains(name);
+bool read_identifier(const ClaimsContext& context, std::string_view name, std::string& output) {
+  const json::value* const value = context.find(name);
   if (value == nullptr) return true;
   const auto text = text_of(*value);
   if (!text || text->size() > kTextBytesMax) return false;
@@ -92,16 +92,16 @@ std::string show(const std::vector<std::string>& texts) {
   return list.empty() ? "nothing" : printable(list, 512);
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-std::string media_type(std::string_view type) {
+// RFC 7515 section 4.1.9: the prefix may be left out.
+std::string_view media_type(std::string_view type) {
   constexpr std::string_view kPrefix = "application/";
-  const std::string text = lower(type);
-  return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
+  const bool is_long = equals_ignoring_case(type.substr(0, kPrefix.size()), kPrefix);
+  return is_long ? type.substr(kPrefix.size()) : type;
 }
 
 std::optional<JwtError> check_type(const ClaimsContext& context, Claims&, std::string* detail) {
@@ -112,9 +112,9 @@ std::optional<JwtError> check_type(const ClaimsContext& context, Claims&, std::s
               (context.header.type ? "'" + printable(type) + "'" : "absent, counts as JWT") +
               ", accepted: " + show(context.policy.token_types);
   }
-  const std::string wanted = media_type(type);
-  const auto same = [&wanted](const std::string& accepted) {
-    return media_type(accepted) == wanted;
+  const std::string_view wanted = media_type(type);
+  const auto same = [wanted](const std::string& accepted) {
+    return equals_ignoring_case(media_type(accepted), wanted);
   };
   if (std::ranges::none_of(context.policy.token_types, same)) return JwtError::kWrongType;
   return std::nullopt;
@@ -122,7 +122,7 @@ std::optional<JwtError> check_type(const ClaimsContext& context, Claims&, std::s
 
 std::optional<JwtError> check_issuer(const ClaimsContext& context, Claims& output,
                                      std::string* detail) {
-  const json::value* const value = context.claims.if_contains("iss");
+  const json::value* const value = context.find("iss");
   if (value == nullptr) return JwtError::kMissingClaim;
   if (!value->is_string()) return JwtError::kBadClaim;
   const std::string_view issuer(value->get_string());
@@ -138,7 +138,7 @@ std::optional<JwtError> check_issuer(const ClaimsContext& context, Claims& outpu
 std::optional<JwtError> check_audience(const ClaimsContext& context, Claims& output,
                                        std::string* detail) {
   const auto& wanted = context.policy.audience;
-  const json::value* const value = context.claims.if_contains("aud");
+  const json::value* const value = context.find("aud");
   if (value == nullptr) {
     if (wanted.empty()) return std::nullopt;
     return JwtError::kMissingClaim;
@@ -160,15 +160,15 @@ std::optional<JwtError> check_audience(const ClaimsContext& context, Claims& out
 
 std::optional<JwtError> check_subject(const ClaimsContext& context, Claims& output,
                                       std::string* detail) {
-  if (!context.claims.contains("sub")) return JwtError::kMissingClaim;
-  if (!read_identifier(context.claims, "sub", output.subject)) return JwtError::kBadClaim;
+  if (context.find("sub") == nullptr) return JwtError::kMissingClaim;
+  if (!read_identifier(context, "sub", output.subject)) return JwtError::kBadClaim;
   if (detail != nullptr) *detail = "sub '" + printable(output.subject, 255) + "'";
   return std::nullopt;
 }
 
 std::optional<JwtError> check_expiry(const ClaimsContext& context, Claims& output,
                                      std::string* detail) {
-  const json::value* const value = context.claims.if_contains("exp");
+  const json::value* const value = context.find("exp");
   if (value == nullptr) return JwtError::kMissingClaim;
   const auto time = time_of(*value, Rounding::kDown);
   if (!time) return JwtError::kBadClaim;
@@ -181,7 +181,7 @@ std::optional<JwtError> check_expiry(const ClaimsContext& context, Claims& outpu
 
 std::optional<JwtError> check_start(const ClaimsContext& context, std::string_view name,
                                     std::optional<base::WallTime>& output, std::string* detail) {
-  const json::value* const value = context.claims.if_contains(name);
+  const json::value* const value = context.find(name);
   if (value == nullptr) {
     if (detail != nullptr) *detail = std::string(name) + " absent";
     return std::nullopt;
@@ -207,9 +207,9 @@ std::optional<JwtError> check_issued_at(const ClaimsContext& context, Claims& ou
 
 std::optional<JwtError> check_identifiers(const ClaimsContext& context, Claims& output,
                                           std::string* detail) {
-  if (!read_identifier(context.claims, "sid", output.session) ||
-      !read_identifier(context.claims, "jti", output.token_id) ||
-      !read_identifier(context.claims, "client_id", output.client_id)) {
+  if (!read_identifier(context, "sid", output.session) ||
+      !read_identifier(context, "jti", output.token_id) ||
+      !read_identifier(context, "client_id", output.client_id)) {
     if (detail != nullptr) *detail = "sid, jti or client_id is not a text of 1 to 255 bytes";
     return JwtError::kBadClaim;
   }
@@ -230,9 +230,9 @@ void split_scopes(std::string_view text, std::vector<std::string>& scopes) {
 
 std::optional<JwtError> check_scopes(const ClaimsContext& context, Claims& output,
                                      std::string* detail) {
-  const json::value* value = context.claims.if_contains("scope");
+  const json::value* value = context.find("scope");
   const bool is_scope = value != nullptr;
-  if (!is_scope) value = context.claims.if_contains("scp");
+  if (!is_scope) value = context.find("scp");
   if (value != nullptr && value->is_string()) {
     const std::string_view text(value->get_string());
     if (has_control_characters(text)) return JwtError::kBadClaim;
@@ -249,7 +249,7 @@ std::optional<JwtError> check_scopes(const ClaimsContext& context, Claims& outpu
 
 std::optional<JwtError> check_confirmation(const ClaimsContext& context, Claims& output,
                                            std::string* detail) {
-  const json::value* const value = context.claims.if_contains("cnf");
+  const json::value* const value = context.find("cnf");
   if (value == nullptr) {
     if (detail != nullptr) *detail = "not bound to a sender";
     return std::nullopt;

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "core/base/digest.h"
+#include "feature/verifiers/question.h"
 #include "sallyport/verifiers.h"
 #include "server/keys.h"
 
@@ -19,13 +19,6 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{16} * 1024 * 1024;
 
-struct DigestHash {
-  std::size_t operator()(const base::Sha256& digest) const noexcept {
-    std::size_t value = 0;
-    std::memcpy(&value, digest.data(), sizeof value);
-    return value;
-  }
-};
 using Entries = std::unordered_map<base::Sha256, std::shared_ptr<const Principal>, DigestHash>;
 
 // The words of a line, separated by spaces and tabs.

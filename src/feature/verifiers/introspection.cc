@@ -9,15 +9,12 @@
 #include "feature/verifiers/answer.h"
 #include "feature/verifiers/asking.h"
 #include "feature/verifiers/question.h"
-#include "io/ask.h"
+#include "feature/verifiers/secret_file.h"
 #include "io/http_client.h"
 #include "sallyport/verifiers.h"
-#include "server/keys.h"
 
 namespace sallyport {
 namespace {
-
-constexpr std::size_t kSecretBytesMax = 4 * 1024;
 
 // application/x-www-form-urlencoded (RFC 6749 appendix B), also for what goes into Basic (section 2.3.1).
 std::string form_encode(std::string_view text) {
@@ -38,17 +35,6 @@ std::string form_encode(std::string_view text) {
   return encoded;
 }
 
-base::Secret read_secret(const std::string& file) {
-  std::string text = read_file(file, kSecretBytesMax);
-  std::string_view secret = text;
-  if (secret.ends_with('\n')) secret.remove_suffix(1);
-  if (secret.ends_with('\r')) secret.remove_suffix(1);
-  base::Secret result(secret);
-  base::wipe(text.data(), text.size());
-  if (result.empty()) throw std::runtime_error(file + ": is empty");
-  return result;
-}
-
 class IntrospectionBackend final : public VerifierBackend {
  public:
   IntrospectionBackend(IntrospectionOptions options, io::HttpUrl endpoint)
@@ -56,7 +42,7 @@ class IntrospectionBackend final : public VerifierBackend {
         endpoint_(std::move(endpoint)),
         asking_(options_.name, {.timeout = options_.timeout, .body_bytes = kAnswerBytesMax}) {
     if (options_.issuer.empty()) options_.issuer = endpoint_.origin();
-    const base::Secret secret = read_secret(options_.client_secret_file);
+    const base::Secret secret = read_shared_secret(options_.client_secret_file);
     std::string pair = form_encode(options_.client_id) + ":" + form_encode(secret.reveal());
     std::string header = "Basic " + base::base64(pair);
     authorization_ = base::Secret(header);

@@ -220,3 +220,17 @@ export async function ask(server, bytes, options) {
 }
 
 export const bearer = (token) => ({ Authorization: `Bearer ${token}` });
+
+/** 101, or the status and reason of the refusal, of one upgrade request. */
+export async function upgrade_status(server, path, fields) {
+  const raw = await Raw.connect(server);
+  try {
+    raw.write(upgrade(server, path, fields));
+    const { status } = await raw.head();
+    if (status === 101) return 101;
+    await raw.end();
+    return `${status} ${JSON.parse(raw.bytes.toString()).reason}`;
+  } finally {
+    raw.destroy();
+  }
+}
