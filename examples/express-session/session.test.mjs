@@ -32,6 +32,15 @@ function start(program, args, env) {
   return child;
 }
 
+// A machine that is busy with other things may need long for this.
+async function says(child, what) {
+  try {
+    return await eventually(() => child.output.match(what), String(what), 60_000);
+  } catch (error) {
+    throw new Error(`${error.message}; it said: ${child.output}`);
+  }
+}
+
 async function free_port() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => { server.on('listening', resolve); });
@@ -51,7 +60,7 @@ before(async () => {
   writeFileSync(secret_file, `${randomBytes(32).toString('hex')}\n`);
   const redis_port = await free_port();
   redis = start('redis-server', ['--port', redis_port, '--bind', '127.0.0.1', '--save', '', '--dir', folder].map(String));
-  await eventually(() => redis.output.includes('Ready to accept connections'), `redis-server: ${redis.output}`);
+  await says(redis, /Ready to accept connections/);
 
   // Sallyport must know the page's origin and the page the socket's address: one of the two ports is chosen here.
   const socket_port = await free_port();
@@ -59,8 +68,7 @@ before(async () => {
     PORT: '0', REDIS_URL: `redis://127.0.0.1:${redis_port}`, SESSION_SECRET_FILE: secret_file,
     SOCKET_URL: `ws://localhost:${socket_port}/live`,
   });
-  const said = await eventually(() => app.output.match(/listening on (http:\/\/localhost:\d+)/), `the app: ${app.output}`);
-  app_url = said[1];
+  [, app_url] = await says(app, /listening on (http:\/\/localhost:\d+)/);
 
   const replaced = (text, from, to) => {
     assert.ok(text.includes(from), `sallyport.toml has ${from}`);
@@ -124,7 +132,7 @@ test('a login opens the socket, and signing out closes it within the re-check', 
   assert.equal(await browser.post('/logout'), 204);
   const signed_out = Date.now();
   assert.deepEqual(await socket.ending(), { code: 3000, reason: 'token_revoked' });
-  assert.ok(Date.now() - signed_out < RECHECK + 2000, `after ${Date.now() - signed_out} ms`);
+  assert.ok(Date.now() - signed_out < RECHECK + 5000, `after ${Date.now() - signed_out} ms`);
   assert.deepEqual(await refusal(browser.open({ cookie })), { code: 3000, reason: 'invalid_token' });
 });
 
@@ -163,7 +171,7 @@ test('no log has the session in it', async () => {
   for (const part of [id, signature, encodeURIComponent(signature)]) assert.ok(!sallyport.stderr.includes(part));
 });
 
-test('in a browser: refused, signed in, echoed, signed out', { skip: without_browser, timeout: 60_000 }, async () => {
+test('in a browser: refused, signed in, echoed, signed out', { skip: without_browser, timeout: 90_000 }, async () => {
   const browser = await launch();
   try {
     const page = await browser.newPage();

@@ -4,19 +4,29 @@
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
+#include <poll.h>
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <climits>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "main/log_format.h"
 
 namespace sallyport::main {
 namespace {
+
+// How long a line waits for a reader that is behind. The workers write, so one that stands still must not be waited
+// for: after a line that found no room, lines are dropped without waiting until there is room again.
+constexpr int kPatienceMs = 20;
+constexpr std::size_t kPieceBytes = PIPE_BUF;  // what poll(2) promises of a pipe that is writable
 
 // spdlog's own stderr sink goes through stdio, which may split a line over several writes; lines of
 // other processes on the same descriptor would then come in between.
@@ -25,17 +35,55 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    const char* data = line.data();
-    std::size_t rest = line.size();
-    while (rest > 0) {
-      const ssize_t written = ::write(STDERR_FILENO, data, rest);
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return;  // nobody reads the log; the service goes on
-      data += written;
-      rest -= static_cast<std::size_t>(written);
+    if (!writable()) {
+      ++dropped_;
+      return;
     }
+    if (dropped_ > 0) {
+      const std::string note = format_json({.level = LogLevel::kWarn,
+                                            .name = "log.dropped",
+                                            .fields = {{"lines", static_cast<std::int64_t>(dropped_)}}},
+                                           std::chrono::floor<std::chrono::milliseconds>(
+                                               std::chrono::system_clock::now())) +
+                               "\n";
+      dropped_ = 0;
+      write({note.data(), note.size()});
+    }
+    write({line.data(), line.size()});
   }
   void flush_() override {}
+
+ private:
+  bool writable() {
+    pollfd stderr_ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    const int ready = ::poll(&stderr_ready, 1, dropped_ > 0 ? 0 : kPatienceMs);
+    return ready != 0;  // what is wrong with the descriptor, write(2) will say
+  }
+
+  void write(std::string_view text) {
+    // What a full pipe cut off ends its line.
+    if (std::exchange(broken_, false)) (void)put("\n");
+    while (!text.empty()) {
+      const ssize_t written = put(text.substr(0, kPieceBytes));
+      if (written <= 0) return;  // nobody reads the log; the service goes on
+      text.remove_prefix(static_cast<std::size_t>(written));
+      if (text.empty() || writable()) continue;
+      broken_ = true;
+      ++dropped_;
+      return;
+    }
+  }
+
+  static ssize_t put(std::string_view text) {
+    ssize_t written = 0;
+    do {
+      written = ::write(STDERR_FILENO, text.data(), text.size());
+    } while (written < 0 && errno == EINTR);
+    return written;
+  }
+
+  std::uint64_t dropped_ = 0;
+  bool broken_ = false;
 };
 
 spdlog::level::level_enum level_of(LogLevel level) {

@@ -167,6 +167,7 @@ Verifier jwt(JwtOptions options) {
   if (options.issuer.empty()) fault("the issuer is missing: a verifier belongs to exactly one");
   if (options.algorithms.empty()) fault("no algorithms are allowed");
   if (options.leeway < std::chrono::seconds(0)) fault("the leeway is negative");
+  if (options.leeway > std::chrono::hours(1)) fault("the leeway is over an hour: that is no difference of clocks");
   jose::JwtPolicy policy{.issuer = options.issuer,
                          .audience = options.audience,
                          .algorithms = {},

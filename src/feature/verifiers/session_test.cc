@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -107,8 +108,10 @@ class Host {
   Verdict ask(const std::string& cookie, CredentialKind kind = CredentialKind::kCookie) {
     return ask_many(cookie, 1, kind).front();
   }
+  // `asked` is called when all questions are on their way.
   std::vector<Verdict> ask_many(const std::string& cookie, std::size_t count,
-                                CredentialKind kind = CredentialKind::kCookie) {
+                                CredentialKind kind = CredentialKind::kCookie,
+                                const std::function<void()>& asked = [] {}) {
     const Presented presented{.kind = kind, .token = cookie};
     std::vector<Verdict> verdicts;
     boost::asio::io_context worker{1};
@@ -126,6 +129,8 @@ class Host {
           boost::asio::detached);
     }
     const auto guard = boost::asio::make_work_guard(worker);
+    worker.poll();
+    asked();
     while (verdicts.size() < count) worker.run_one_for(std::chrono::seconds(10));
     return verdicts;
   }
@@ -239,17 +244,23 @@ TEST_F(SessionTest, AcceptsWhatAnOlderSecretHasSigned) {
 
 TEST_F(SessionTest, AsksOnceForAThousandTabs) {
   sign_in("one");
-  const Verifier verifier = express_session(options());
+  SessionOptions with = options();
+  with.timeout = 10s;
+  const Verifier verifier = express_session(with);
   Host host(verifier);
   ASSERT_TRUE(eventually([&] { return host.ready(); }));
-  ASSERT_EQ(redis.ask({"CLIENT", "PAUSE", "100", "ALL"}), "OK");
-  for (const Verdict& verdict : host.ask_many(cookie_of("one"), 1000)) EXPECT_EQ(show(verdict), "ada");
-  EXPECT_EQ(gets(), 1);
-  for (const Verdict& verdict : host.ask_many(cookie_of("one"), 1000)) EXPECT_EQ(show(verdict), "ada");
-  EXPECT_EQ(gets(), 1) << "the answer is a moment old";
-  ASSERT_EQ(redis.ask({"CLIENT", "PAUSE", "100", "ALL"}), "OK");
-  for (const Verdict& verdict : host.ask_many(cookie_of("none"), 1000)) EXPECT_FALSE(verdict.accepted());
-  EXPECT_EQ(gets(), 2) << "a refusal too is shared by those who ask at the same time";
+  const auto thousand = [&](const std::string& cookie) {
+    redis.pause();
+    return host.ask_many(cookie, 1000, CredentialKind::kCookie, [&] { redis.go_on(); });
+  };
+  for (const Verdict& verdict : thousand(cookie_of("one"))) EXPECT_EQ(show(verdict), "ada");
+  const auto answered_at = Clock::now();
+  EXPECT_EQ(show(host.ask(cookie_of("one"))), "ada");
+  const bool at_once = Clock::now() - answered_at < 500ms;  // a machine may be busy with other things
+  EXPECT_LE(gets(), at_once ? 1 : 2);
+  const int before = gets();
+  for (const Verdict& verdict : thousand(cookie_of("none"))) EXPECT_FALSE(verdict.accepted());
+  EXPECT_EQ(gets(), before + 1) << "a refusal too is shared by those who ask at the same time";
 }
 
 TEST_F(SessionTest, RemembersAnAcceptanceForAMomentAndARefusalNotAtAll) {
@@ -260,8 +271,8 @@ TEST_F(SessionTest, RemembersAnAcceptanceForAMomentAndARefusalNotAtAll) {
   ASSERT_EQ(show(host.ask(cookie_of("one"))), "ada") << "signed in since";
   const auto accepted_at = Clock::now();
   ASSERT_EQ(redis.ask({"DEL", "sess:one"}), "1");
-  ASSERT_TRUE(eventually([&] { return !host.ask(cookie_of("one")).accepted(); }, 3s));
-  EXPECT_LT(Clock::now() - accepted_at, 1500ms);
+  ASSERT_TRUE(eventually([&] { return !host.ask(cookie_of("one")).accepted(); }, 10s));
+  EXPECT_LT(Clock::now() - accepted_at, 5s);
 }
 
 TEST_F(SessionTest, ChecksAgainSoOftenThatEvenASharedAnswerIsFoundOutInTime) {
@@ -511,6 +522,7 @@ TEST_F(SessionRouteTest, ASlowStoreDoesNotDelayTheOtherConnectionsOfAWorker) {
   };
   const std::vector<double> quiet = measure(500ms);
 
+  ASSERT_EQ(redis.ask({"CLIENT", "PAUSE", "400", "ALL"}), "OK");
   std::atomic<int> opened = 0;
   std::atomic<bool> over = false;
   std::thread slow([&] {
@@ -522,7 +534,6 @@ TEST_F(SessionRouteTest, ASlowStoreDoesNotDelayTheOtherConnectionsOfAWorker) {
   std::chrono::duration<double, std::milli> first{0};
   std::thread crowd([&] {
     std::vector<std::unique_ptr<Client>> clients;
-    std::this_thread::sleep_for(20ms);
     const auto asked_at = Clock::now();
     clients.push_back(std::make_unique<Client>(server.port()));
     opened += clients.back()->upgrade("/echo", fields(cookie_of("slow0"))).status == 101 ? 1 : 0;
