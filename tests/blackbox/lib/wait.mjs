@@ -1,7 +1,10 @@
 // Waiting with a limit, so that a fault of the server is a failed assertion and never a hung run.
 
+/** A factor on the time that anything may take, for a machine that is slow or busy; 1 unless SALLYPORT_SLOW says more. */
+export const SLOW = Math.max(1, Number(process.env.SALLYPORT_SLOW ?? 1) || 1);
+
 /** How long anything may take for which the product promises no time of its own. */
-export const PATIENCE = 15_000;
+export const PATIENCE = 15_000 * SLOW;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
