@@ -146,7 +146,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void start_verify();
   void redeem_ticket(const auth::Credential& ticket);
   void start_recheck();
-  void refused(const Verdict& verdict);
+  [[nodiscard]] Failure refused(const Verdict& verdict);
   [[nodiscard]] auth::PrincipalRef keep(auth::PrincipalRef who) const;
   void register_opened();
   void run_open();

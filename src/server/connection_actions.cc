@@ -201,9 +201,7 @@ void Connection::start_verify() {
     return verified(generation, Verdict::accept(cached));
   }
   if (const auto failure = worker_.refusals().find(key, worker_.now().mono)) {
-    const bool over = worker_.shared().admission.over_limit(address_, worker_.now().mono);
-    return verified(generation, Verdict::refuse(over && !state_.authenticated() ? Failure::kTooManyRequests : *failure,
-                                                "refused a moment ago"));
+    return verified(generation, Verdict::refuse(*failure, "refused a moment ago"));
   }
   // What strangers behind the same address do is not held against an open connection; its refreshes have a limit
   // of their own.
@@ -225,9 +223,7 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
     return execute(auth::Action{auth::ActionKind::kCountStale});
   }
   if (!verdict.accepted() || verdict.principal()->subject.empty()) {
-    refused(verdict);
-    apply(auth::VerifyFailed{generation,
-                             verdict.accepted() ? Failure::kInvalidToken : verdict.failure()});
+    apply(auth::VerifyFailed{generation, refused(verdict)});
   } else {
     const auth::PrincipalRef who = keep(verdict.principal());
     if (verification_ != nullptr && verification_->cacheable()) {
@@ -266,22 +262,29 @@ void Connection::redeem_ticket(const auth::Credential& ticket) {
   verified(generation, Verdict::accept(taken->principal));
 }
 
-// Counts, remembers and tells a refusal; what follows from it is the machine's.
-void Connection::refused(const Verdict& verdict) {
+// Counts, remembers and tells a refusal; what follows from it is the machine's. Over its limit an address is told
+// nothing about what it presents, also where one of its credentials was looked at.
+Failure Connection::refused(const Verdict& verdict) {
   const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
-  if (auth::row(failure).status == 401) {
-    worker_.shared().admission.failed(address_, worker_.now().mono);
+  Admission& admission = worker_.shared().admission;
+  const base::MonoTime now = worker_.now().mono;
+  const bool counts = auth::row(failure).status == 401;
+  const bool over = counts && !state_.authenticated() && admission.over_limit(address_, now);
+  if (counts) {
+    admission.failed(address_, now);
     // One that is not valid yet may be so in a moment.
     if (verification_ != nullptr && failure != Failure::kTokenNotYetValid) {
-      worker_.refusals().insert(verification_->cache_key(route_->index), failure, worker_.now().mono);
+      worker_.refusals().insert(verification_->cache_key(route_->index), failure, now);
     }
   }
   if (handshake_ != nullptr) handshake_->set_detail(verdict.detail());
-  if (!state_.authenticated()) return;
-  Event(worker_.shared().options.log, LogLevel::kInfo, "ws.refresh_refused")
-      .with("connection", text_of(id_))
-      .with("reason", auth::row(failure).name)
-      .with("detail", verdict.detail());
+  if (state_.authenticated()) {
+    Event(worker_.shared().options.log, LogLevel::kInfo, "ws.refresh_refused")
+        .with("connection", text_of(id_))
+        .with("reason", auth::row(failure).name)
+        .with("detail", verdict.detail());
+  }
+  return over ? Failure::kTooManyRequests : failure;
 }
 
 // Claims that nobody will ask for are not carried along for hours.

@@ -132,8 +132,10 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
   }
   const Failure failure = nobody ? Failure::kInvalidToken : verdict.failure();
   if (auth::row(failure).status == 401) {
+    const bool over = admission.over_limit(request_.address, now.mono);
     admission.failed(request_.address, now.mono);
     if (failure != Failure::kTokenNotYetValid) worker_.refusals().insert(key, failure, now.mono);
+    if (over) co_return std::unexpected(Refused{Failure::kTooManyRequests, verdict.detail()});
   }
   co_return std::unexpected(Refused{failure, verdict.detail()});
 }
