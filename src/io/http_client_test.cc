@@ -535,7 +535,8 @@ TEST(HttpClientEnd, LeavesNothingBehindWhenItsContextEndsInTheMiddle) {
     client.reset();
   }
   EXPECT_TRUE(eventually([&] { return server.open() == 0; }));
-  EXPECT_EQ(test::open_descriptors(), before);
+  // The server's own end of a socket closes a moment after it no longer counts it.
+  EXPECT_TRUE(eventually([&] { return test::open_descriptors() == before; }));
 }
 
 // ---- TLS
