@@ -354,7 +354,7 @@ TEST_F(HttpClientTest, RefusesWhatIsNotHttpOrIsCutShort) {
       std::string("\0\0\0\0", 4),
       "",
   };
-  std::size_t which = 0;
+  std::atomic<std::size_t> which = 0;
   HttpServer server([&](const HttpQuestion&) { return HttpAnswer{.bytes = cases[which], .close = true}; });
   for (; which < std::size(cases); ++which) {
     const auto reply = ask(server);

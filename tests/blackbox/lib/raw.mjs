@@ -56,11 +56,14 @@ export const upgrade = (server, path, fields = {}, more = {}) =>
 async function connected_after(where, pieces) {
   const socket = net.connect(where);
   socket.setNoDelay(true);
+  let fault;
+  socket.on('error', (error) => { fault = error; });
   await within(new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)), PATIENCE, 'a connection');
   for (const piece of pieces) {
-    socket.write(piece);
+    if (!socket.destroyed) socket.write(piece);
     await sleep(2);
   }
+  if (socket.destroyed) throw fault ?? new Error('the socket ended');
   return socket;
 }
 
@@ -94,11 +97,13 @@ export class Raw {
     raw.socket.on('end', () => over('fin'));
     raw.socket.on('error', (error) => over(error.code ?? String(error)));
     raw.socket.on('close', () => over('closed'));
-    if (under && raw.socket === under) return raw;
+    if (under) under.on('close', () => over('closed'));
+    if (raw.socket === under) return raw;
     const event = server.secure && !plain ? 'secureConnect' : 'connect';
     await within(new Promise((resolve, reject) => {
       raw.socket.once(event, resolve);
       raw.socket.once('error', reject);
+      under?.once('close', () => reject(new Error('the socket ended')));
     }), PATIENCE, 'a connection');
     return raw;
   }
