@@ -183,7 +183,7 @@ TEST_F(BurstTest, EndsAnAuthorityInTimeAndDeliversNothingAfterIt) {
   EXPECT_TRUE(closes.wait_for(1));
   EXPECT_EQ(closes.all().front(), "token_expired");
   const auto late = ended_at.load() - expires;
-  EXPECT_GE(late, 0ms);
+  EXPECT_GE(late, -1ms);  // the server's clock counts whole ones
   EXPECT_LT(late, 1s);
   EXPECT_LT(heard_end - expires, 2s);
   EXPECT_TRUE(eventually([&] { return published > published_then; }));  // the burst was not over
