@@ -14,7 +14,10 @@
 
 #include "sallyport/log.h"
 #include "sallyport/request.h"
+#include "sallyport/revocation.h"
 #include "sallyport/route.h"
+#include "sallyport/service.h"
+#include "sallyport/store.h"
 
 namespace sallyport {
 
@@ -53,6 +56,9 @@ struct ServerLimits {
   std::uint32_t pending = 10'000;             ///< sockets not authenticated; the oldest makes room
   std::uint32_t pending_per_address = 256;    ///< likewise, per IPv4 /32 or IPv6 /64
   Rate failures_per_address{60, std::chrono::minutes(1)};  ///< refused credentials, then 429
+  /// Credentials that have to be verified because no cache knows them, in all; then 503 with a Retry-After, so
+  /// that everybody who comes back at once does not keep those waiting who are known. A count of 0: no limit.
+  Rate verifications{10'000, std::chrono::seconds(1)};
 };
 
 struct AppOptions {
@@ -67,6 +73,11 @@ struct AppOptions {
   ServerLimits limits = {};
   /// Where events go; nothing: nowhere, but for the one that `run` tells. Called on several threads.
   LogSink log = {};
+  /// What must survive the process, such as `sqlite_store("sallyport.db")`; nothing: revocations end with it.
+  std::shared_ptr<Store> store = {};
+  /// How long later handshakes meet the revocation of a session or a token. Longer than any credential lives.
+  std::chrono::milliseconds keep_revocations = std::chrono::days(30);
+  std::string node = {};  ///< what this process is called where there are several; empty: the host's name
 };
 
 struct RunOptions {

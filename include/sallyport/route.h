@@ -47,6 +47,12 @@ enum class SlowConsumer : std::uint8_t {
   kDropOldest,  ///< the oldest waiting messages are dropped
 };
 
+/// What a connection finds that would be one too many of its subject.
+enum class WhenFull : std::uint8_t {
+  kEvictOldest,  ///< the subject's oldest connection on the route makes room: 3003 `evicted`
+  kReject,       ///< the newcomer is refused: 429
+};
+
 struct RouteLimits {
   Bytes message_bytes = 64 * 1024;         ///< then 1009
   std::uint32_t messages_per_second = 0;   ///< 0: no limit; over it 1008
@@ -55,6 +61,9 @@ struct RouteLimits {
   std::chrono::milliseconds ping_interval{25'000};
   /// Silence, pongs included; then the socket is dropped. At least a second.
   std::chrono::milliseconds idle_timeout{60'000};
+  /// Open on this route, on all workers, by one issuer and subject; then `when_full`. 0: no limit.
+  std::uint32_t connections_per_subject = 32;
+  WhenFull when_full = WhenFull::kEvictOldest;
 };
 
 enum class Reject : std::uint8_t {
@@ -106,6 +115,8 @@ struct Route {
 
   /// Hub routes (`App::hub`) only.
   std::vector<Permit> permit = {};
+  /// Hub routes: how long after its end a connection may be resumed, with what it missed. 0: not at all.
+  std::chrono::milliseconds resume{120'000};
   /// Made on opening for `App::ws<T>`: a `std::shared_ptr<T>`.
   std::function<std::any()> make_data = {};
 };

@@ -33,27 +33,11 @@ unsigned worker_count(unsigned asked) {
   return asked != 0 ? asked : std::max(1U, std::thread::hardware_concurrency());
 }
 
-io::ClientAuth client_auth(const Tls& tls) {
-  if (tls.client_certificate == ClientCertificate::kNone) return {};
-  if (tls.client_ca_file.empty()) {
-    throw std::invalid_argument("tls: client_certificate needs client_ca_file: who may have signed them?");
-  }
-  using Ask = io::ClientAuth::Ask;
-  const bool required = tls.client_certificate == ClientCertificate::kRequired;
-  return {.ask = required ? Ask::kRequired : Ask::kOptional, .ca_file = tls.client_ca_file};
-}
-
 }  // namespace
 
 class App::Impl {
  public:
-  explicit Impl(AppOptions options) : shared(std::move(options)) {
-    if (!shared.options.tls) return;
-    const Tls& given = *shared.options.tls;
-    auto tls = io::TlsContext::load(given.certificate_file, given.key_file, client_auth(given));
-    if (!tls) throw std::runtime_error(tls.error());
-    shared.tls = std::move(*tls);
-  }
+  explicit Impl(AppOptions options) : shared(std::move(options)) {}
 
   int run(RunOptions options);
   void stop() {
@@ -80,7 +64,7 @@ class App::Impl {
 
   template <typename Visit>
   void each_backend(Visit&& visit) {
-    for (const auto& route : shared.routes.ws_routes()) {
+    for (const auto& route : shared.site->routes.ws_routes()) {
       for (const auto& backend : route->spec.auth.verifier.backends()) visit(*backend);
     }
   }
@@ -101,7 +85,7 @@ std::vector<io::Endpoint> App::Impl::parse(const RunOptions& options) const {
   for (const std::string& text : options.listen) {
     auto endpoint = io::parse_endpoint(text);
     if (!endpoint) throw std::invalid_argument("listen: " + endpoint.error());
-    if (shared.tls == nullptr && !endpoint->loopback() && !shared.options.insecure_plaintext) {
+    if (shared.site->tls == nullptr && !endpoint->loopback() && !shared.site->insecure_plaintext) {
       throw std::invalid_argument("listen: " + text +
                                   " is not a loopback address, so TLS is required; set a certificate, or "
                                   "insecure_plaintext if something in front of it ends TLS");
@@ -136,7 +120,7 @@ bool App::Impl::open_listeners(std::vector<io::Endpoint>& endpoints) {
 }
 
 void App::Impl::settle_origins(const std::vector<io::Endpoint>& endpoints) {
-  if (!shared.options.public_url.empty()) return;
+  if (!shared.site->public_url.empty()) return;
   std::vector<http::Origin> origins;
   bool all_loopback = true;
   for (const io::Endpoint& endpoint : endpoints) {
@@ -144,12 +128,12 @@ void App::Impl::settle_origins(const std::vector<io::Endpoint>& endpoints) {
       all_loopback = false;
       continue;
     }
-    for (http::Origin& origin : http::loopback_origins(endpoint.port(), shared.tls != nullptr)) {
+    for (http::Origin& origin : http::loopback_origins(endpoint.port(), shared.site->tls != nullptr)) {
       origins.push_back(std::move(origin));
     }
   }
-  shared.routes.set_loopback_origins(origins);
-  shared.check_loopback_host = all_loopback;
+  shared.site->routes.set_loopback_origins(origins);
+  shared.site->check_loopback_host = all_loopback;
 }
 
 int App::Impl::run(RunOptions options) {
@@ -171,7 +155,7 @@ int App::Impl::run(RunOptions options) {
   }
   if (!open_listeners(endpoints)) return 1;
   settle_origins(endpoints);
-  server::add_public_endpoints(shared.routes);
+  server::add_public_endpoints(shared.site->routes);
   attempt.serves = true;
   serve(options, endpoints);
   return 0;
@@ -195,7 +179,7 @@ void App::Impl::serve(const RunOptions& options, const std::vector<io::Endpoint>
   for (const auto& worker : shared.workers) worker->wait_until_serving();
   if (options.on_listening) {
     for (const io::Endpoint& endpoint : endpoints) {
-      options.on_listening((shared.tls != nullptr ? "wss://" : "ws://") + endpoint.text());
+      options.on_listening((shared.site->tls != nullptr ? "wss://" : "ws://") + endpoint.text());
     }
   }
   if (stopping) stop();
@@ -261,27 +245,27 @@ App::~App() = default;
 App& App::use(Middleware middleware) { return use({}, std::move(middleware)); }
 
 App& App::use(std::string path, Middleware middleware) {
-  impl_->shared.routes.add_middleware(std::move(path), std::move(middleware));
+  impl_->shared.site->routes.add_middleware(std::move(path), std::move(middleware));
   return *this;
 }
 
 App& App::ws(std::string path, Route route) {
-  impl_->shared.routes.add_ws(std::move(path), std::move(route), false, impl_->shared.options);
+  impl_->shared.site->routes.add_ws(std::move(path), std::move(route), false, impl_->shared.options);
   return *this;
 }
 
 App& App::hub(std::string path, Route route) {
-  impl_->shared.routes.add_ws(std::move(path), std::move(route), true, impl_->shared.options);
+  impl_->shared.site->routes.add_ws(std::move(path), std::move(route), true, impl_->shared.options);
   return *this;
 }
 
 App& App::get(std::string path, std::function<Response(Request&)> handler) {
-  impl_->shared.routes.add_http(std::move(path), std::move(handler), {});
+  impl_->shared.site->routes.add_http(std::move(path), std::move(handler), {});
   return *this;
 }
 
 App& App::get_async(std::string path, std::function<awaitable<Response>(Request&)> handler) {
-  impl_->shared.routes.add_http(std::move(path), {}, std::move(handler));
+  impl_->shared.site->routes.add_http(std::move(path), {}, std::move(handler));
   return *this;
 }
 

@@ -21,7 +21,7 @@ constexpr base::Milliseconds kAnswerTimeout{15'000};
 const auth::Policy& policy_before_route(Worker& worker) {
   // Until the route is known only the handshake's own deadline applies.
   thread_local auth::Policy policy;
-  policy.handshake_timeout = worker.shared().options.limits.handshake_timeout;
+  policy.handshake_timeout = worker.site()->limits.handshake_timeout;
   policy.close_timeout = kAnswerTimeout;
   return policy;
 }
@@ -39,14 +39,14 @@ Failure failure_of(const ws::Event& event) {
 
 Connection::Connection(Worker& worker, int fd, const http::IpAddress& address, bool proxied)
     : worker_(worker),
-      stream_(fd, worker.shared().tls.get()),
+      stream_(fd, worker.site()->tls.get()),
       state_(policy_before_route(worker), worker.now()),
       decoder_(ws::Role::kServer),
       address_(address),
       proxied_(proxied),
       proxy_header_due_(proxied) {
   base::random_bytes(id_);
-  handshake_ = std::make_shared<Handshake>(worker, worker.shared().options.limits, address, id_);
+  handshake_ = std::make_shared<Handshake>(worker, worker.site()->limits, address, id_);
   arm_timer();
 }
 

@@ -31,6 +31,7 @@ class Verification;
 class Worker;
 struct Recheck;
 struct WsRoute;
+using WsRouteRef = std::shared_ptr<const WsRoute>;
 
 /// One socket from accept to close. It moves bytes, turns them into events for the state machine and executes
 /// the actions that come back; whether something may happen is never decided here. It stays in memory until
@@ -83,8 +84,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
 
   // ---- For the handshake, the hub and the worker
   /// The handshake is complete and wants this route; nothing for a plain request.
-  void set_route(const WsRoute* route) noexcept { route_ = route; }
-  [[nodiscard]] const WsRoute* route() const noexcept { return route_; }
+  void set_route(WsRouteRef route) noexcept { route_ = std::move(route); }
+  [[nodiscard]] const WsRouteRef& route() const noexcept { return route_; }
   [[nodiscard]] const auth::State& state() const noexcept { return state_; }
   [[nodiscard]] std::vector<Subscription>& subscriptions() noexcept { return subscriptions_; }
   [[nodiscard]] const std::vector<Subscription>& subscriptions() const noexcept { return subscriptions_; }
@@ -180,7 +181,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void guard(Callback&& callback);
 
   Worker& worker_;
-  const WsRoute* route_ = nullptr;
+  WsRouteRef route_;
   io::Stream stream_;
   auth::State state_;
   ws::Decoder decoder_;

@@ -192,7 +192,7 @@ void Connection::start_verify() {
   }
   if (handshake_ != nullptr && handshake_->credential()) {
     verification_ = std::make_shared<Verification>(
-        route_->spec.auth.verifier, std::make_shared<const auth::Credential>(
+        verifier_of(route_), std::make_shared<const auth::Credential>(
                                         std::move(*std::exchange(handshake_->credential(), {}))));
   }
   SALLYPORT_ASSERT(verification_ != nullptr);
@@ -257,7 +257,7 @@ void Connection::redeem_ticket(const auth::Credential& ticket) {
   if (credential == nullptr) {
     credential = std::make_shared<const auth::Credential>(auth::Credential{.kind = CredentialKind::kTicket});
   }
-  verification_ = std::make_shared<Verification>(route_->spec.auth.verifier, std::move(credential),
+  verification_ = std::make_shared<Verification>(verifier_of(route_), std::move(credential),
                                                  CredentialKind::kTicket);
   verified(generation, Verdict::accept(taken->principal));
 }
@@ -304,7 +304,7 @@ void Connection::start_recheck() {
     recheck_->running->cancel();
     worker_.keep_until_turn_ends(std::move(recheck_->running));
   }
-  recheck_->running = std::make_shared<Verification>(route_->spec.auth.verifier, recheck_->credential);
+  recheck_->running = std::make_shared<Verification>(verifier_of(route_), recheck_->credential);
   const auto verdict =
       recheck_->running->run(worker_, *this, generation, &Connection::rechecked);
   if (verdict) rechecked(generation, *verdict);

@@ -67,7 +67,7 @@ void Connection::present(CredentialKind kind, base::Secret token) {
   // One already under way is left to the machine, which ends the connection.
   if (state_.phase() != auth::Phase::kReauthenticating) {
     verification_ = std::make_shared<Verification>(
-        route_->spec.auth.verifier,
+        verifier_of(route_),
         std::make_shared<const auth::Credential>(auth::Credential{
             .kind = kind, .token = std::move(token), .certificate = stream_.peer_certificate()}));
   }

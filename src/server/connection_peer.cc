@@ -55,7 +55,7 @@ std::optional<Failure> Connection::settle_address() {
   const auto x_forwarded_for = head.find_all("x-forwarded-for");
   const auto forwarded = head.find_all("forwarded");
   const auto client =
-      http::client_address(address_, worker_.shared().trusted_proxies,
+      http::client_address(address_, worker_.site()->trusted_proxies,
                            {.x_forwarded_for = x_forwarded_for, .forwarded = forwarded});
   if (!client) {
     handshake_->set_detail("X-Forwarded-For and Forwarded name different addresses");
@@ -70,15 +70,14 @@ std::optional<Failure> Connection::settle_address() {
 bool Connection::set_client(const http::IpAddress& address) {
   address_ = address;
   handshake_->request().address = address;
-  if (http::contains(worker_.shared().trusted_proxies, address)) return true;
+  if (http::contains(worker_.site()->trusted_proxies, address)) return true;
   proxied_ = false;
   return worker_.attribute(*this, address);
 }
 
 // Refused certificates are news where certificates are how clients prove who they are; noise on the port is not.
 void Connection::log_tls_failure(std::string_view why) {
-  const auto& tls = worker_.shared().options.tls;
-  const bool asks = tls && tls->client_certificate != ClientCertificate::kNone;
+  const bool asks = worker_.site()->asks_for_certificates;
   Event(worker_.shared().options.log, asks ? LogLevel::kInfo : LogLevel::kDebug, "tls.handshake_failed")
       .with("address", address_.text())
       .with("detail", why);

@@ -99,7 +99,7 @@ std::optional<std::string> path_of(std::string_view body) {
 Response ticket_options(EndpointCall& call) {
   const auto origins = call.head.find_all("origin");
   const std::string_view* const origin = single_origin(origins);
-  for (const auto& route : call.worker.shared().routes.ws_routes()) {
+  for (const auto& route : call.worker.site()->routes.ws_routes()) {
     if (origin == nullptr || !route->takes_tickets() || !allows(*route, *origin)) continue;
     Response response{.status = 204};
     add_cors(*route, call.head, response);

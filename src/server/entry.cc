@@ -8,7 +8,7 @@
 #include "core/auth/failure.h"
 #include "core/http/origin.h"
 #include "server/log_text.h"
-#include "server/shared.h"
+#include "server/site.h"
 
 namespace sallyport::server {
 namespace {
@@ -52,7 +52,7 @@ std::optional<Refused> check_origin(const WsRoute& route, const EntryRequest& re
 
 }  // namespace
 
-std::expected<Admitted, Refused> enter(const Shared& shared, const WsRoute& route, EntryRequest request) {
+std::expected<Admitted, Refused> enter(const Site& site, const WsRoute& route, EntryRequest request) {
   // First of all: whatever is refused below, no credential stays in the head.
   auto credential = auth::take_credential(request.head, request.offer,
                                           {.accepted = request.accepted,
@@ -63,7 +63,7 @@ std::expected<Admitted, Refused> enter(const Shared& shared, const WsRoute& rout
   if (auto refused = check_origin(route, request, kind)) return std::unexpected(std::move(*refused));
   // A page whose name resolves to a loopback address is foreign, whatever its name is (DNS rebinding).
   // Every listener is on loopback then, so whoever asks is on this machine, whatever a proxy says of its client.
-  if (shared.check_loopback_host && !http::host_is_loopback(request.head.host())) {
+  if (site.check_loopback_host && !http::host_is_loopback(request.head.host())) {
     return std::unexpected(Refused{Failure::kForbidden, "the Host names another machine than this one"});
   }
   if (!route.addresses.permits(request.address)) {

@@ -14,7 +14,7 @@
 
 namespace sallyport::server {
 
-struct Shared;
+struct Site;
 
 /// A refusal: what the peer is told, and for the log why, without anything secret.
 struct Refused {
@@ -42,7 +42,7 @@ struct EntryRequest {
 
 /// Decides what can be decided about a request for a route without asking anybody: credential, Origin, Host,
 /// address. Handshakes and the HTTP endpoints that speak for them go through here.
-[[nodiscard]] std::expected<Admitted, Refused> enter(const Shared& shared, const WsRoute& route,
+[[nodiscard]] std::expected<Admitted, Refused> enter(const Site& site, const WsRoute& route,
                                                      EntryRequest request);
 
 /// The fields that an HTTP answer to this failure carries.

@@ -53,7 +53,7 @@ std::expected<std::optional<std::size_t>, http::HeadError> Handshake::feed(std::
 std::size_t Handshake::body_missing() const noexcept {
   const http::Head& head = state_->head;
   if (!head.has_body() || head.chunked()) return 0;
-  const RouteMatch match = worker_.shared().routes.match(head.raw_path());
+  const RouteMatch match = worker_.site()->routes.match(head.raw_path());
   if (match.http == nullptr || match.http->endpoint == nullptr) return 0;
   const std::uint64_t size = head.body_bytes().value_or(0);
   return size > match.http->body_bytes ? 0 : static_cast<std::size_t>(size) - body_.size();
@@ -73,17 +73,17 @@ void Handshake::run(Connection& connection) {
 
 // Everything that needs no one's code: cheap refusals first, before anything of the user's runs.
 std::optional<Failure> Handshake::inspect(Connection& connection) {
-  RouteMatch match = worker_.shared().routes.match(state_->head.raw_path());
+  site_ = worker_.site();
+  RouteMatch match = site_->routes.match(state_->head.raw_path());
   if (match.ws == nullptr && match.http == nullptr) {
     detail_ = "no route for " + path_for_log(state_->head.raw_path());
     return Failure::kNotFound;
   }
   const bool upgrade = state_->head.count("upgrade") != 0;
   if (match.ws != nullptr && (upgrade || match.http == nullptr)) {
-    route_ = match.ws;
-    connection.set_route(route_);
+    connection.set_route(WsRouteRef(site_, match.ws));
     state_->params = std::move(match.ws_params);
-    return inspect_upgrade(*route_);
+    return inspect_upgrade(*match.ws);
   }
   if (upgrade) {
     detail_ = "no WebSocket route for " + path_for_log(state_->head.raw_path());
@@ -121,7 +121,7 @@ std::optional<Failure> Handshake::inspect_endpoint() {
 std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
   auto upgrade = http::validate_upgrade(state_->head);
   // Also where the upgrade is refused: no credential stays in the head.
-  auto admitted = enter(worker_.shared(), route,
+  auto admitted = enter(*site_, route,
                         {.head = state_->head,
                          .offer = upgrade ? &upgrade->subprotocols : nullptr,
                          .address = state_->address,
@@ -146,7 +146,7 @@ std::optional<Failure> Handshake::inspect_upgrade(const WsRoute& route) {
 }
 
 void Handshake::run_middleware(Connection& connection) {
-  chain_ = worker_.shared().routes.middleware(state_->head.raw_path());
+  chain_ = site_->routes.middleware(state_->head.raw_path());
   const bool asynchronous = http_route_ != nullptr && (http_route_->asynchronous || http_route_->endpoint);
   if (chain_.empty() && !asynchronous) {
     chain_ended_ = true;

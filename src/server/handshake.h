@@ -15,6 +15,7 @@
 #include "server/pending_pool.h"
 #include "server/request_state.h"
 #include "server/route_table.h"
+#include "server/site.h"
 
 namespace sallyport::server {
 
@@ -76,7 +77,7 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
   http::HeadReader reader_;
   std::unique_ptr<RequestState> state_;
   PendingPool::Ticket pending_;
-  const WsRoute* route_ = nullptr;
+  SiteRef site_;  // since the head was complete
   const HttpRoute* http_route_ = nullptr;
   std::vector<const Middleware*> chain_;
   std::optional<http::Upgrade> upgrade_;

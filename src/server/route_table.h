@@ -46,6 +46,9 @@ struct WsRoute {
   }
 };
 
+/// Keeps the site that it belongs to.
+using WsRouteRef = std::shared_ptr<const WsRoute>;
+
 using GetHandler = std::function<awaitable<Response>(Request&)>;
 /// Answers at once; `rest` is what `*` matched.
 using PlainHandler = std::function<Response(Request&)>;

@@ -9,13 +9,11 @@
 #include <typeindex>
 #include <vector>
 
-#include "core/http/address.h"
-#include "io/tls.h"
 #include "sallyport/app.h"
 #include "server/admission.h"
 #include "server/byte_budget.h"
 #include "server/publication.h"
-#include "server/route_table.h"
+#include "server/site.h"
 #include "server/ticket_store.h"
 
 namespace sallyport::server {
@@ -28,15 +26,13 @@ struct Shared {
   /// What plain answers that wait for their peers may hold in all; over it the answer is 503.
   static constexpr std::size_t kAnswerBytes = 64 * 1024 * 1024;
 
-  /// Throws std::invalid_argument on a trusted proxy that is no address block.
+  /// Throws what `Site` throws.
   explicit Shared(AppOptions given);
   ~Shared();
 
-  AppOptions options;  // what its log sink throws is swallowed
-  std::vector<http::CidrBlock> trusted_proxies;
-  RouteTable routes;
-  std::shared_ptr<const io::TlsContext> tls;
-  bool check_loopback_host = false;            // every listener is on loopback and no public URL is set
+  AppOptions options;  // what its log sink throws is swallowed; `site` says what a reload may change
+  /// What holds now. Once it serves: the control thread's; workers have their own.
+  std::shared_ptr<Site> site;
   Admission admission;                        // thread-safe
   TicketStore tickets;                        // thread-safe
   std::atomic<std::size_t> open = 0;          // authenticated connections

@@ -25,8 +25,8 @@ Verdict threw(Worker& worker, const Connection& connection, const VerifierBacken
 
 }  // namespace
 
-Verification::Verification(const Verifier& verifier, CredentialRef credential, CredentialKind via)
-    : verifier_(verifier), credential_(std::move(credential)), via_(via) {
+Verification::Verification(VerifierRef verifier, CredentialRef credential, CredentialKind via)
+    : verifier_(std::move(verifier)), credential_(std::move(credential)), via_(via) {
   for (const auto& [name, value] : credential_->fields) fields_.push_back({name, value.reveal()});
 }
 
@@ -45,7 +45,7 @@ base::Sha256 Verification::digest() const {
 bool Verification::settle(Verdict verdict, std::size_t index) {
   const bool unavailable = !verdict.accepted() && verdict.failure() == Failure::kUnavailable;
   const bool settled = !unavailable && !verdict.is_not_mine();
-  if (settled) cacheable_ = verifier_.backends()[index]->cacheable();
+  if (settled) cacheable_ = verifier_->backends()[index]->cacheable();
   if (settled || !answer_ || answer_->failure() != Failure::kUnavailable) answer_ = std::move(verdict);
   return settled;
 }
@@ -53,14 +53,14 @@ bool Verification::settle(Verdict verdict, std::size_t index) {
 // Each one's only grows, so that their sum is another whenever one of them is.
 std::uint32_t Verification::epoch() const noexcept {
   std::uint32_t sum = 0;
-  for (const auto& backend : verifier_.backends()) sum += backend->epoch();
+  for (const auto& backend : verifier_->backends()) sum += backend->epoch();
   return sum;
 }
 
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                                          std::uint32_t generation, Report report) {
   const WallTime now = worker.now().wall;
-  const auto& backends = verifier_.backends();
+  const auto& backends = verifier_->backends();
   for (std::size_t i = 0; i < backends.size(); ++i) {
     std::optional<Verdict> verdict;
     try {
@@ -91,7 +91,7 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                   // One that was cancelled has thrown because of that, and comes too late with whatever it says.
                   *result = self->cancelled_
                                 ? Verdict::unavailable("cancelled")
-                                : threw(worker, *target, *self->verifier_.backends()[self->asked_],
+                                : threw(worker, *target, *self->verifier_->backends()[self->asked_],
                                         error ? what_of(error) : "there was no answer");
                 }
                 (target->*report)(generation, **result);
@@ -104,7 +104,7 @@ std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
 
 // `first_asked`: the one at `index` has been asked already and answers later.
 awaitable<Verdict> Verification::ask_from(std::size_t index, WallTime now, bool first_asked) {
-  const auto& backends = verifier_.backends();
+  const auto& backends = verifier_->backends();
   for (std::size_t i = index; i < backends.size(); ++i) {
     std::optional<Verdict> verdict;
     asked_ = i;

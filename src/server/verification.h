@@ -16,6 +16,9 @@ namespace sallyport::server {
 class Connection;
 class Worker;
 
+/// A route's verifiers; keeps the site that they belong to.
+using VerifierRef = std::shared_ptr<const Verifier>;
+
 /// One credential on its way, once, through a route's verifiers. It may outlive its connection by a moment: its
 /// coroutine then holds it.
 class Verification : public std::enable_shared_from_this<Verification> {
@@ -23,7 +26,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   using CredentialRef = std::shared_ptr<const auth::Credential>;
 
   /// `via`: how it reached us, where that is not how it was presented (a ticket stands for another credential).
-  Verification(const Verifier& verifier, CredentialRef credential,
+  Verification(VerifierRef verifier, CredentialRef credential,
                CredentialKind via = CredentialKind::kNone);
 
   /// Takes an answer that came later, with the generation under which it was asked for.
@@ -63,7 +66,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   [[nodiscard]] bool settle(Verdict verdict, std::size_t index);
   awaitable<Verdict> ask_from(std::size_t index, WallTime now, bool first_asked);
 
-  const Verifier& verifier_;
+  VerifierRef verifier_;
   CredentialRef credential_;
   CredentialKind via_;
   std::vector<PresentedField> fields_;  // views into `credential_`

@@ -48,7 +48,7 @@ base::Now read_clocks() {
 
 Visit::Visit(Worker& worker, const http::Head& head, const RequestState& asker,
              std::shared_ptr<const std::string> certificate)
-    : worker_(worker), source_(head), certificate_(std::move(certificate)) {
+    : worker_(worker), site_(worker.site()), source_(head), certificate_(std::move(certificate)) {
   request_.address = asker.address;
   request_.id = asker.id;
   request_.log = asker.log;
@@ -60,7 +60,7 @@ std::optional<Refused> Visit::find_route(std::string_view target) {
   auto head = head_for(target, source_);
   if (!head) return Refused{Failure::kBadRequest, "the path is no request target"};
   request_.head = std::move(*head);
-  RouteMatch match = worker_.shared().routes.match(request_.head.raw_path());
+  RouteMatch match = site_->routes.match(request_.head.raw_path());
   if (match.ws == nullptr) return Refused{Failure::kNotFound, "no WebSocket route has that path"};
   route_ = match.ws;
   request_.params = std::move(match.ws_params);
@@ -70,7 +70,7 @@ std::optional<Refused> Visit::find_route(std::string_view target) {
 std::string_view Visit::origin() const noexcept { return request_.head.find("origin").value_or(""); }
 
 awaitable<std::optional<Refused>> Visit::enter(CredentialSet accepted, bool plain_get) {
-  auto admitted = server::enter(worker_.shared(), *route_,
+  auto admitted = server::enter(*site_, *route_,
                                 {.head = request_.head,
                                  .offer = nullptr,
                                  .address = request_.address,
@@ -81,7 +81,7 @@ awaitable<std::optional<Refused>> Visit::enter(CredentialSet accepted, bool plai
   if (admitted->credential) {
     credential_ = std::make_shared<const auth::Credential>(std::move(*admitted->credential));
   }
-  chain_ = worker_.shared().routes.middleware(request_.head.raw_path());
+  chain_ = site_->routes.middleware(request_.head.raw_path());
   co_await run_chain(0);
   if (request_.response) {
     co_return Refused{Failure::kForbidden, "middleware answered instead"};
@@ -110,7 +110,7 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::authenticate() {
 
 awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
   const base::Now now = read_clocks();
-  const auto verification = std::make_shared<Verification>(route_->spec.auth.verifier, credential_);
+  const auto verification = std::make_shared<Verification>(verifier_of(site_, *route_), credential_);
   const VerificationCache::Key key = verification->cache_key(route_->index);
   if (auto cached = worker_.cache().find(key, now.wall)) co_return std::move(cached);
   Admission& admission = worker_.shared().admission;

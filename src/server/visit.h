@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "server/entry.h"
 #include "server/request_state.h"
+#include "server/site.h"
 #include "server/verification.h"
 
 namespace sallyport::server {
@@ -45,6 +46,7 @@ class Visit {
   [[nodiscard]] std::optional<Refused> denied(const Principal& who);
 
   Worker& worker_;
+  const SiteRef site_;
   const http::Head& source_;
   std::shared_ptr<const std::string> certificate_;
   RequestState request_;

@@ -51,10 +51,8 @@ void Mailbox::close() {
   worker_ = nullptr;
 }
 
-Shared::Shared(AppOptions given) : options(std::move(given)), admission(options.limits) {
-  auto blocks = http::parse_cidr_list(options.trusted_proxies);
-  if (!blocks) throw std::invalid_argument("trusted_proxies: " + blocks.error());
-  trusted_proxies = std::move(*blocks);
+Shared::Shared(AppOptions given)
+    : options(std::move(given)), site(std::make_shared<Site>(options)), admission(options.limits) {
   if (!options.log) return;
   // A log that fails must not take the server with it: events are told in destructors and on every thread.
   options.log = [sink = std::move(options.log)](const LogEvent& event) {
@@ -101,6 +99,7 @@ Worker::Worker(Shared& shared)
       inbox_(shared.full_inboxes),
       receive_(kReceiveBytes) {
   cork_.reserve(kCorkBytes);
+  site_ = shared.site;
 }
 
 Worker::~Worker() {
@@ -207,7 +206,7 @@ void Worker::finish_drain_if_empty() {
 void Worker::on_accept(int fd, const io::Endpoint& peer) {
   const http::IpAddress address = address_of(peer);
   // A trusted proxy carries everybody: its own address counts for nobody.
-  const bool proxied = http::contains(shared_.trusted_proxies, address);
+  const bool proxied = http::contains(site_->trusted_proxies, address);
   const auto counted = proxied ? std::nullopt : std::optional(address);
   const Admission::Pending pending = shared_.admission.enter(counted);
   if (pending != Admission::Pending::kOk && !make_room(counted, pending)) {

@@ -82,6 +82,8 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
 
   // ---- For connections, on the worker's thread
   [[nodiscard]] Shared& shared() noexcept { return shared_; }
+  /// What this worker goes by; another one after a reload.
+  [[nodiscard]] const SiteRef& site() const noexcept { return site_; }
   [[nodiscard]] io::Loop& loop() noexcept { return loop_; }
   [[nodiscard]] Hub& hub() noexcept { return hub_; }
   [[nodiscard]] VerificationCache& cache() noexcept { return cache_; }
@@ -165,6 +167,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] bool make_room(const std::optional<http::IpAddress>& address, Admission::Pending pending);
 
   Shared& shared_;
+  SiteRef site_;
   std::map<std::type_index, std::any> states_;  // before the loop, whose coroutines may hold on to them
   io::Loop loop_;
   std::shared_ptr<Mailbox> mailbox_;
