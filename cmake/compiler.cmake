@@ -7,10 +7,10 @@ if(SALLYPORT_WERROR)
   target_compile_options(sallyport_flags INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC 12 reports false positives of these two in the standard library's own optimised code, and
+  # GCC 12 reports false positives of these three in optimised code (the standard library's own, and coroutines'), and
   # -Wmissing-field-initializers contradicts designated initialisers with defaults.
   target_compile_options(sallyport_flags INTERFACE
-    -Wno-restrict -Wno-maybe-uninitialized -Wno-missing-field-initializers)
+    -Wno-restrict -Wno-mismatched-new-delete -Wno-maybe-uninitialized -Wno-missing-field-initializers)
 else()
   target_compile_options(sallyport_flags INTERFACE -Wno-missing-field-initializers
     -Wno-missing-designated-field-initializers)

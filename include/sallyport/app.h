@@ -3,6 +3,7 @@
 #include <any>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -95,6 +96,7 @@ class App {
   /// Throws `std::runtime_error` when the certificate or key cannot be used.
   explicit App(AppOptions options = {});
   ~App();
+  App(App&&) noexcept;
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
@@ -130,8 +132,24 @@ class App {
   /// what `on_listening` or a `per_worker` factory throws. When it ends nothing of the user's runs any more; what
   /// callbacks refer to must live until then.
   int run(RunOptions options = {});
-  /// Stops accepting, closes every connection with 1012 spread over the drain window. Thread-safe.
+  /// Closes every connection with 1012, spread over the drain window, and lets nobody new in. Thread-safe.
   void stop();
+  /// Becomes what the app that `make` returns was set up to be: its routes, certificate, limits, public URL and trusted proxies. Open
+  /// connections stay. Each goes on under the route of the same path, by whose verifiers, scopes, claims, addresses,
+  /// `authorize` and permits it is judged at once; where there is none any more, or it is not permitted, it is closed
+  /// (3003, or 3000 where the verifier that had accepted it is gone). Listeners, workers, `per_worker` states, the
+  /// store and the log stay what they are. That app never runs, and its `App::ws<T>` routes must carry what those of
+  /// the same path carried. What `make` throws is the error, and an error changes nothing. Returns when every worker
+  /// has taken it over; thread-safe, but not to be called from callbacks.
+  [[nodiscard]] std::expected<void, std::string> reload(const std::function<App()>& make);
+  /// Ends every connection that the selector means and refuses whoever comes with such a credential later. `done`,
+  /// on the app's control thread, is told when every worker has applied it and the store has it. Thread-safe.
+  void revoke(RevokeRequest request,
+              std::function<void(const std::expected<RevokeResult, RevokeFault>&)> done = {});
+  /// Later handshakes do not meet it any more. False to `done`: there is none of that number. Thread-safe.
+  void lift(std::uint64_t id, std::function<void(const std::expected<bool, RevokeFault>&)> done = {});
+  /// Runs beside the listeners. Before `run`.
+  App& add(std::shared_ptr<Service> service);
   /// To everyone in the channel, on all workers. False if more than 32 MiB wait for a worker already: its members
   /// miss this one, and the log says once a second how many were dropped. It never blocks. Thread-safe.
   bool publish(std::string_view channel, std::string_view text);

@@ -62,6 +62,7 @@ enum class RevokeFault : std::uint8_t {
   kInvalid,     ///< the selector is empty, or a value in it is; nothing was done
   kFull,        ///< too many revocations are in force; nothing was done
   kNotDurable,  ///< it holds in this process, but the store could not be written: it would not survive a restart
+  kReplayed,    ///< the logout token has been used before; nothing was done
   kStopped,     ///< the app does not run
 };
 [[nodiscard]] std::string_view describe(RevokeFault fault) noexcept;

@@ -95,6 +95,9 @@ class VerifierBackend {
   /// Grows when what was kept before must not be believed any more: keys have been withdrawn or added.
   /// Thread-safe and cheap: asked for every credential.
   [[nodiscard]] virtual std::uint32_t epoch() const noexcept { return 0; }
+  /// Asked after a reload about a connection that another verifier of the same name has accepted: does this one
+  /// stand by it? What cannot be told from the principal alone counts as yes.
+  [[nodiscard]] virtual bool vouches_for(const Principal&) const noexcept { return true; }
   /// For logs and for the administrator, such as the name in the configuration.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// How long one verification may take.

@@ -71,7 +71,7 @@ int demo(const DemoCommand& command) {
   const auto issuer = std::make_shared<const DemoIssuer>(std::move(*made));
   const LogSink log = make_log({.level = LogLevel::kInfo, .format = config::LogFormat::kText});
   prepare_process(log);
-  const HangupWatch hangups(log);
+  const HangupWatch hangups;  // there is nothing to read again
   std::string fault;
   App app({.log = watch_faults(log, fault, false)});
   add_page(app);

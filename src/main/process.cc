@@ -46,10 +46,10 @@ void prepare_process(const LogSink& log) {
        .fields = {{"detail", std::string("cannot be raised: ") + std::strerror(errno)}}});
 }
 
-HangupWatch::HangupWatch(const LogSink& log) {
+HangupWatch::HangupWatch() {
   const sigset_t set = hangup_only();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  thread_ = std::thread([this, log] { wait(log); });
+  thread_ = std::thread([this] { wait(); });
 }
 
 HangupWatch::~HangupWatch() {
@@ -58,22 +58,24 @@ HangupWatch::~HangupWatch() {
   thread_.join();
 }
 
-void HangupWatch::wait(const LogSink& log) {
+void HangupWatch::answer(std::function<void()> reload) {
+  const std::lock_guard lock(mutex_);
+  reload_ = std::move(reload);
+}
+
+void HangupWatch::wait() {
   const sigset_t set = hangup_only();
   while (true) {
     int signal = 0;
     if (sigwait(&set, &signal) != 0 || stopping_) return;
-    log({.level = LogLevel::kWarn,
-         .name = "server.reload_unavailable",
-         .fields = {
-             {"detail", std::string("SIGHUP: this version does not reload; restart it to read the "
-                                    "configuration, keys and certificates again")}}});
+    const std::lock_guard lock(mutex_);
+    if (reload_) reload_();
   }
 }
 
 LogSink watch_faults(LogSink log, std::string& fault, bool logged) {
   return [log = std::move(log), &fault, logged](const LogEvent& event) {
-    if (event.name == "server.listen_failed") {
+    if (event.name == "server.listen_failed" || event.name == "server.start_failed") {
       for (const auto& [key, value] : event.fields) {
         const auto* const text = std::get_if<std::string>(&value);
         if (key == "detail" && text != nullptr) fault = *text;
@@ -93,7 +95,8 @@ int run_app(App& app, RunOptions options, const LogSink& log, const std::string&
   };
   const int status = app.run(std::move(options));
   if (status != 0) {
-    return complain(kFailed, fault + "; to listen elsewhere, " + std::string(elsewhere));
+    const bool port = fault.starts_with("listen");
+    return complain(kFailed, port ? fault + "; to listen elsewhere, " + std::string(elsewhere) : fault);
   }
   log({.name = "server.stopped"});
   return kDone;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,14 +23,18 @@ void prepare_process(const LogSink& log);
 /// calling thread, and threads made later inherit that.
 class HangupWatch {
  public:
-  explicit HangupWatch(const LogSink& log);
+  HangupWatch();
   ~HangupWatch();
+  /// What to do about it, on the watch's own thread; nothing: nothing. Returns when what was done before has ended.
+  void answer(std::function<void()> reload);
   HangupWatch(const HangupWatch&) = delete;
   HangupWatch& operator=(const HangupWatch&) = delete;
 
  private:
-  void wait(const LogSink& log);
+  void wait();
 
+  std::mutex mutex_;
+  std::function<void()> reload_;        // under the mutex, which is held while it runs
   std::atomic<bool> stopping_ = false;  // set on one thread, read on the watch's
   std::thread thread_;
 };

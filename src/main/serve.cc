@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,39 @@ void log_warnings(const LogSink& log, const std::vector<config::Finding>& warnin
   }
 }
 
+// What a reload cannot change: sockets that listen, threads and files are what they were at the start.
+void tell_what_needs_a_restart(const LogSink& log, const config::Config& then, const config::Config& now) {
+  const auto tell = [&](bool differs, const char* what) {
+    if (!differs) return;
+    log({.level = LogLevel::kWarn,
+         .name = "config.needs_restart",
+         .fields = {{"key", std::string(what)}, {"detail", std::string("the old value stays until a restart")}}});
+  };
+  tell(then.run.listen != now.run.listen, "server.listen");
+  tell(then.run.workers != now.run.workers, "server.workers");
+  tell(then.run.drain != now.run.drain, "server.drain");
+  tell(then.log.level != now.log.level || then.log.format != now.log.format, "log");
+}
+
+App load_anew(const ServeCommand& command, const config::Config& then, const LogSink& log) {
+  auto config = config::load(command.config, verifier_factories());
+  if (!config) {
+    for (const config::Finding& finding : config.error()) {
+      log({.level = LogLevel::kError,
+           .name = "config.error",
+           .fields = {{"file", finding.file}, {"line", std::int64_t{finding.line}}, {"detail", finding.text}}});
+    }
+    throw std::runtime_error(command.config + " has errors");
+  }
+  log_warnings(log, config->warnings);
+  tell_what_needs_a_restart(log, then, *config);
+  AppOptions options = config->app;
+  options.log = log;
+  App next(std::move(options));
+  config::install(*config, next);
+  return next;
+}
+
 }  // namespace
 
 int serve(const ServeCommand& command) {
@@ -39,13 +73,18 @@ int serve(const ServeCommand& command) {
   const LogSink log = make_log(config->log);
   prepare_process(log);
   log_warnings(log, config->warnings);
-  const HangupWatch hangups(log);
+  HangupWatch hangups;
   std::string fault;
   try {
     AppOptions options = config->app;
     options.log = watch_faults(log, fault, true);
     App app(std::move(options));
     config::install(*config, app);
+    hangups.answer([&] { (void)app.reload([&] { return load_anew(command, *config, log); }); });
+    const struct Unanswered {
+      HangupWatch& watch;
+      ~Unanswered() { watch.answer({}); }
+    } unanswered{hangups};
     return run_app(app, config->run, log, fault,
                    "write another address under [server] listen in " + command.config);
   } catch (const std::exception& error) {

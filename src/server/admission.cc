@@ -1,11 +1,13 @@
 #include "server/admission.h"
 
+#include <algorithm>
+
 namespace sallyport::server {
 
 Admission::Pending Admission::enter(const std::optional<http::IpAddress>& address) {
   const std::size_t total = pending_.fetch_add(1, std::memory_order_relaxed) + 1;
   if (address && attribute(*address) == Pending::kAddressFull) return Pending::kAddressFull;
-  return total > limits_.pending ? Pending::kFull : Pending::kOk;
+  return total > pending_most_.load(std::memory_order_relaxed) ? Pending::kFull : Pending::kOk;
 }
 
 Admission::Pending Admission::attribute(const http::IpAddress& address) {
@@ -54,6 +56,29 @@ bool Admission::over_limit(const http::IpAddress& address, base::MonoTime now) {
   const auto found = failures_.find(http::limit_key(address));
   return found != failures_.end() && !passed(found->second, now) &&
          found->second.count >= limits_.failures_per_address.count;
+}
+
+// A token bucket, counted in the time that its tokens take to come back: no rounding, whatever the rate.
+bool Admission::take_verification(base::MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  const Rate rate = limits_.verifications;
+  if (rate.count == 0) return true;
+  const std::int64_t full_us = std::chrono::duration_cast<std::chrono::microseconds>(rate.within).count();
+  const std::int64_t cost_us = std::max<std::int64_t>(1, full_us / rate.count);
+  if (verifications_at_ == base::MonoTime{}) verifications_us_ = full_us;
+  const std::int64_t passed_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(now - verifications_at_).count();
+  verifications_at_ = std::max(verifications_at_, now);
+  verifications_us_ = std::min(full_us, verifications_us_ + std::max<std::int64_t>(0, std::min(passed_us, full_us)));
+  if (verifications_us_ < cost_us) return false;
+  verifications_us_ -= cost_us;
+  return true;
+}
+
+void Admission::set_limits(const ServerLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
+  pending_most_.store(limits.pending, std::memory_order_relaxed);
 }
 
 std::size_t Admission::failing() {

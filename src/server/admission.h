@@ -18,7 +18,7 @@ namespace sallyport::server {
 /// here: it is taken a few times in a handshake, for tens of nanoseconds, and never for a message.
 class Admission {
  public:
-  explicit Admission(ServerLimits limits) : limits_(limits) {}
+  explicit Admission(ServerLimits limits) : limits_(limits), pending_most_(limits.pending) {}
 
   /// What a new socket finds.
   enum class Pending { kOk, kFull, kAddressFull };
@@ -37,6 +37,11 @@ class Admission {
   [[nodiscard]] bool may_verify(const http::IpAddress& address, base::MonoTime now);
   /// Whether the address has used up what it may have refused, without taking anything of its trickle.
   [[nodiscard]] bool over_limit(const http::IpAddress& address, base::MonoTime now);
+
+  /// Whether one more credential may be verified at this moment, whoever presents it.
+  [[nodiscard]] bool take_verification(base::MonoTime now);
+  /// Other limits from here on.
+  void set_limits(const ServerLimits& limits);
 
   [[nodiscard]] std::size_t pending() const noexcept { return pending_.load(std::memory_order_relaxed); }
   /// How many addresses it knows of whose credentials were refused: never more than `kFailuresMax`.
@@ -60,12 +65,15 @@ class Admission {
   static constexpr base::Milliseconds kSweepEvery{1000};  // going over all of them, under the lock
   static constexpr base::Milliseconds kTrickle{50};
 
-  const ServerLimits limits_;
+  ServerLimits limits_;                       // under the mutex, but for:
+  std::atomic<std::uint32_t> pending_most_;
   std::atomic<std::size_t> pending_ = 0;
   std::mutex mutex_;
   std::unordered_map<http::IpAddress, std::uint32_t, http::IpAddressHash> pending_of_;  // no more than sockets
   std::unordered_map<http::IpAddress, Failures, http::IpAddressHash> failures_;
   std::optional<base::MonoTime> swept_;
+  std::int64_t verifications_us_ = 0;         // the bucket: what is left of it, as the time in which it filled
+  base::MonoTime verifications_at_{};
 };
 
 }  // namespace sallyport::server

@@ -57,7 +57,8 @@ class BurstTest : public ::testing::Test {
   void start(unsigned workers) {
     server.app.per_worker<Worker>([this] { return Worker{made++}; });
     server.app.ws("/", {.auth = {.verifier = secret_verifier(), .from = header},
-                        .limits = {.message_bytes = 256 * 1024, .send_queue_bytes = 256 * 1024 * 1024},
+                        .limits = {.message_bytes = 256 * 1024, .send_queue_bytes = 256 * 1024 * 1024,
+                                   .connections_per_subject = 0},
                         .on_open = [](Connection& c) { c.send(std::to_string(worker_state<Worker>().number)); },
                         .on_message = [this](Connection& c, Message m) { obey(c, m); },
                         .on_close =

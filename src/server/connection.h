@@ -23,12 +23,14 @@
 #include "server/hub.h"
 #include "server/outbox.h"
 #include "server/request_state.h"
+#include "server/subject_table.h"
 
 namespace sallyport::server {
 
 class Handshake;
 class Verification;
 class Worker;
+struct ConnectionInfo;
 struct Recheck;
 struct WsRoute;
 using WsRouteRef = std::shared_ptr<const WsRoute>;
@@ -37,9 +39,10 @@ using WsRouteRef = std::shared_ptr<const WsRoute>;
 /// the actions that come back; whether something may happen is never decided here. It stays in memory until
 /// the turn in which it was dropped has ended. Belongs to its worker's thread.
 ///
-/// The implementation is in five files: connection.cc (life, reading, timers), connection_peer.cc (whose it is),
-/// connection_output.cc (writing), connection_actions.cc (what the machine orders) and connection_inband.cc
-/// (messages and the control protocol).
+/// The implementation is in seven files: connection.cc (life, reading, timers), connection_peer.cc (whose it is),
+/// connection_output.cc (writing), connection_actions.cc (what the machine orders), connection_verify.cc (its
+/// credentials), connection_site.cc (what becomes of it where the rules change) and connection_inband.cc (messages
+/// and the control protocol).
 class Connection final : public io::Watcher, public base::TimerWheel::Node {
  public:
   /// `proxied`: the peer at `address` is a trusted proxy, and who the client is remains to be said.
@@ -57,6 +60,12 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void verified(std::uint32_t generation, const Verdict& verdict);
   /// The answer of a re-check; of an old one it is dropped.
   void rechecked(std::uint32_t generation, const Verdict& verdict);
+  /// A new principal that was verified elsewhere, and by what. Why it is not taken; nothing: it holds from here.
+  [[nodiscard]] std::optional<Failure> refresh(const auth::PrincipalRef& proven, std::uint8_t verifier,
+                                               const std::shared_ptr<const auth::Credential>& credential);
+  /// Its worker goes by another site. It follows: to the route of the same path there, by whose rules it is judged
+  /// anew; or it ends.
+  void follow_site();
   /// Makes room for others: says why if that is possible at once, and is gone.
   void evict(Failure failure);
   /// Goes on with what was held while reads paused; to be called when an answer came outside of reading.
@@ -82,7 +91,13 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return was_blocked_ ? outbox_.bytes() : 0; }
   [[nodiscard]] Worker& worker() noexcept { return worker_; }
 
+  [[nodiscard]] ConnectionInfo info() const;
+
   // ---- For the handshake, the hub and the worker
+  [[nodiscard]] Place place() const noexcept;
+  /// It was here when the drain began, which ends with it.
+  void set_counted_by_drain() noexcept { counted_by_drain_ = true; }
+  [[nodiscard]] bool counted_by_drain() const noexcept { return counted_by_drain_; }
   /// The handshake is complete and wants this route; nothing for a plain request.
   void set_route(WsRouteRef route) noexcept { route_ = std::move(route); }
   [[nodiscard]] const WsRouteRef& route() const noexcept { return route_; }
@@ -144,17 +159,25 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   void reject(Failure failure);
   void reject_over_http(Failure failure);
   void accept_upgrade();
+  // connection_verify.cc
   void start_verify();
+  void run_verify(std::uint32_t generation);
+  void commit(std::uint32_t generation, const auth::PrincipalRef& proven);
   void redeem_ticket(const auth::Credential& ticket);
   void start_recheck();
   [[nodiscard]] Failure refused(const Verdict& verdict);
   [[nodiscard]] auth::PrincipalRef keep(auth::PrincipalRef who) const;
   void register_opened();
+  void unregister();
   void run_open();
   void run_close(std::optional<Failure> failure);
   void recheck_subscriptions();
   void send_close(std::uint16_t code, std::string_view reason);
   [[nodiscard]] std::optional<Failure> denied(const Principal& who);
+  [[nodiscard]] std::optional<Failure> move_to_site();
+  [[nodiscard]] std::optional<Failure> take_place(const Principal& who);
+  void leave_place(const Principal& who);
+  void count_close(const Close& why);
   void log_close(const Close& why);
   void log_refusal(Failure failure);
 
@@ -203,6 +226,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   std::uint32_t slot_generation_ = 0;
   std::uint32_t rate_count_ = 0;
   std::uint16_t close_code_ = 0;                // what went, or will go, over the wire
+  std::uint8_t verifier_ = 0;                   // of the route's: the one that accepted
+  CredentialKind credential_ = CredentialKind::kNone;  // how it was presented
   std::uint8_t deflate_bits_ = 0;               // 0: permessage-deflate was not negotiated
   bool control_protocol_ : 1 = false;           // sallyport.v1 was selected
   bool ws_mode_ : 1 = false;                    // a 101 has been sent
@@ -222,6 +247,8 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   bool announced_ : 1 = false;                  // on_open has been called, or would have been
   bool in_on_close_ : 1 = false;
   bool released_ : 1 = false;
+  bool placed_ : 1 = false;                     // counts among its subject's connections
+  bool counted_by_drain_ : 1 = false;
   bool parsing_ : 1 = false;                    // inside process(): do not enter it again
   bool tls_wants_write_ : 1 = false;            // to be read again when the socket takes bytes
   bool proxied_ : 1;                            // `address_` is a trusted proxy's: it may name another one

@@ -50,12 +50,13 @@ void Connection::execute(const auth::Action& action) {
       reads_paused_ = false;
       return set_interest(!waiting_, want_write_);
     case kRegister: return register_opened();
-    case kUnregister:
-      worker_.shared().open.fetch_sub(1, std::memory_order_relaxed);
-      return worker_.hub().leave_all(*this);
+    case kUnregister: return unregister();
     case kOpen: return run_open();
-    case kReplacePrincipal: return;  // the machine holds it
+    case kReplacePrincipal:
+      ++worker_.metrics().refreshes;
+      return worker_.live().enter(slot_, principal(), name_of(id_));
     case kRecheckSubscriptions: return recheck_subscriptions();
+    case kRefuseRefresh: return;  // refresh() says so
     case kDeliver: return;  // the caller does
     case kSendReady:
       if (control_protocol_ || (verification_ != nullptr &&
@@ -99,7 +100,7 @@ void Connection::execute(const auth::Action& action) {
       if (worker_.corked(*this) || !outbox_.empty()) flush_outbox();
       return drop();
     case kCountStale:
-      worker_.shared().stale.fetch_add(1, std::memory_order_relaxed);
+      ++worker_.metrics().stale;
       return;
   }
 }
@@ -176,196 +177,34 @@ void Connection::accept_upgrade() {
   decoder_.allow_compressed(deflate_bits_ != 0);
 }
 
-// ---- Verifying
-
-void Connection::start_verify() {
-  const std::uint32_t generation = state_.generation();
-  if (route_->anonymous) {
-    Principal who;
-    who.issuer = "anonymous";
-    who.subject = "anonymous:" + text_of(id_);
-    return verified(generation, Verdict::accept(std::move(who)));
-  }
-  if (handshake_ != nullptr && handshake_->credential() &&
-      handshake_->credential()->kind == CredentialKind::kTicket) {
-    return redeem_ticket(*std::exchange(handshake_->credential(), {}));
-  }
-  if (handshake_ != nullptr && handshake_->credential()) {
-    verification_ = std::make_shared<Verification>(
-        verifier_of(route_), std::make_shared<const auth::Credential>(
-                                        std::move(*std::exchange(handshake_->credential(), {}))));
-  }
-  SALLYPORT_ASSERT(verification_ != nullptr);
-  const VerificationCache::Key& key = verification_->cache_key(route_->index);
-  if (const auto cached = worker_.cache().find(key, worker_.now().wall)) {
-    return verified(generation, Verdict::accept(cached));
-  }
-  if (const auto failure = worker_.refusals().find(key, worker_.now().mono)) {
-    return verified(generation, Verdict::refuse(*failure, "refused a moment ago"));
-  }
-  // What strangers behind the same address do is not held against an open connection; its refreshes have a limit
-  // of their own.
-  if (!state_.authenticated() && !worker_.shared().admission.may_verify(address_, worker_.now().mono)) {
-    return verified(generation, Verdict::refuse(Failure::kTooManyRequests,
-                                                "too many refused credentials from this address"));
-  }
-  worker_.verify_in_budget(*this, [generation](Connection& self) {
-    if (self.verification_ == nullptr || self.state_.generation() != generation) return;
-    const auto verdict =
-        self.verification_->run(self.worker_, self, generation, &Connection::verified);
-    if (!verdict) return;
-    self.verified(generation, *verdict);
-  });
-}
-
-void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
-  if (generation != state_.generation() || route_ == nullptr) {
-    return execute(auth::Action{auth::ActionKind::kCountStale});
-  }
-  if (!verdict.accepted() || verdict.principal()->subject.empty()) {
-    apply(auth::VerifyFailed{generation, refused(verdict)});
-  } else {
-    const auth::PrincipalRef who = keep(verdict.principal());
-    if (verification_ != nullptr && verification_->cacheable()) {
-      worker_.cache().insert(verification_->cache_key(route_->index), who);
-    }
-    apply(auth::Verified{.generation = generation, .principal = who, .denied = denied(*who)});
-    if (state_.authenticated() && verification_ != nullptr) {
-      recheck_ = principal().recheck_every
-                     ? std::make_unique<Recheck>(Recheck{verification_->credential()})
-                     : nullptr;
-    }
-  }
-  if (verification_ != nullptr && state_.phase() != auth::Phase::kReauthenticating) {
-    worker_.keep_until_turn_ends(std::exchange(verification_, nullptr));
-  }
-  process_held();
-}
-
-// A ticket's principal was verified when it was issued, and ends as that credential does.
-void Connection::redeem_ticket(const auth::Credential& ticket) {
-  const std::uint32_t generation = state_.generation();
-  const http::Head& head = handshake_->request().head;
-  auto taken = worker_.shared().tickets.take(ticket.token.reveal(), head.raw_path(),
-                                             head.find("origin").value_or(""), worker_.now().mono);
-  if (!taken) {
-    const bool expired = taken.error() == TicketStore::Bad::kExpired;
-    return verified(generation, Verdict::refuse(expired ? Failure::kTokenExpired : Failure::kInvalidToken,
-                                                std::string(describe(taken.error()))));
-  }
-  auto credential = taken->credential;
-  if (credential == nullptr) {
-    credential = std::make_shared<const auth::Credential>(auth::Credential{.kind = CredentialKind::kTicket});
-  }
-  verification_ = std::make_shared<Verification>(verifier_of(route_), std::move(credential),
-                                                 CredentialKind::kTicket);
-  verified(generation, Verdict::accept(taken->principal));
-}
-
-// Counts, remembers and tells a refusal; what follows from it is the machine's. Over its limit an address is told
-// nothing about what it presents, also where one of its credentials was looked at.
-Failure Connection::refused(const Verdict& verdict) {
-  const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
-  Admission& admission = worker_.shared().admission;
-  const base::MonoTime now = worker_.now().mono;
-  const bool counts = auth::row(failure).status == 401;
-  const bool over = counts && !state_.authenticated() && admission.over_limit(address_, now);
-  if (counts) {
-    admission.failed(address_, now);
-    // One that is not valid yet may be so in a moment.
-    if (verification_ != nullptr && failure != Failure::kTokenNotYetValid) {
-      worker_.refusals().insert(verification_->cache_key(route_->index), failure, now);
-    }
-  }
-  if (handshake_ != nullptr) handshake_->set_detail(verdict.detail());
-  if (state_.authenticated()) {
-    Event(worker_.shared().options.log, LogLevel::kInfo, "ws.refresh_refused")
-        .with("connection", text_of(id_))
-        .with("reason", auth::row(failure).name)
-        .with("detail", verdict.detail());
-  }
-  return over ? Failure::kTooManyRequests : failure;
-}
-
-// Claims that nobody will ask for are not carried along for hours.
-auth::PrincipalRef Connection::keep(auth::PrincipalRef who) const {
-  if (!route_->drops_claims || who->claims.empty()) return who;
-  auto lean = std::make_shared<Principal>(*who);
-  lean->claims = {};
-  return lean;
-}
-
-// ---- Asking again
-
-void Connection::start_recheck() {
-  if (recheck_ == nullptr) return;
-  const std::uint32_t generation = state_.recheck_generation();
-  if (recheck_->running != nullptr) {
-    recheck_->running->cancel();
-    worker_.keep_until_turn_ends(std::move(recheck_->running));
-  }
-  recheck_->running = std::make_shared<Verification>(verifier_of(route_), recheck_->credential);
-  const auto verdict =
-      recheck_->running->run(worker_, *this, generation, &Connection::rechecked);
-  if (verdict) rechecked(generation, *verdict);
-}
-
-void Connection::rechecked(std::uint32_t generation, const Verdict& verdict) {
-  if (!state_.authenticated() || generation != state_.recheck_generation()) {
-    return execute(auth::Action{auth::ActionKind::kCountStale});
-  }
-  if (recheck_ != nullptr) worker_.keep_until_turn_ends(std::exchange(recheck_->running, nullptr));
-  if (verdict.accepted() && !verdict.principal()->subject.empty()) {
-    const auth::PrincipalRef who = keep(verdict.principal());
-    return apply(auth::Rechecked{.generation = generation, .principal = who, .denied = denied(*who)});
-  }
-  const Failure failure = verdict.accepted() ? Failure::kInvalidToken : verdict.failure();
-  Event(worker_.shared().options.log, LogLevel::kInfo, "ws.recheck_refused")
-      .with("connection", text_of(id_))
-      .with("reason", auth::row(failure).name)
-      .with("detail", verdict.detail());
-  apply(auth::Rechecked{.generation = generation, .failure = failure});
-}
-
-std::optional<Failure> Connection::denied(const Principal& who) {
-  if (auto failure = auth::unmet(route_->requirements, who)) return failure;
-  if (!route_->spec.authorize) return std::nullopt;
-  RequestState* const request = handshake_ != nullptr ? &handshake_->request() : context_.get();
-  SALLYPORT_ASSERT(request != nullptr);
-  try {
-    Request view(*request);
-    if (route_->spec.authorize(who, view)) return std::nullopt;
-    return Failure::kForbidden;
-  } catch (...) {
-    Event(worker_.shared().options.log, LogLevel::kError, "ws.handler_threw")
-        .with("connection", text_of(id_))
-        .with("route", route_->path)
-        .with("what", what_of(std::current_exception()));
-  }
-  return Failure::kInternal;
-}
-
 // ---- Opening and closing
 
 void Connection::register_opened() {
   worker_.promote(*this);
   worker_.shared().open.fetch_add(1, std::memory_order_relaxed);
+  worker_.live().enter(slot_, principal(), name_of(id_));
+  ++worker_.metrics().upgrades_accepted;
   opened_at_ = worker_.now().mono;
   decoder_.set_limits({.message_bytes = route_->spec.limits.message_bytes,
                        .control_frames_between_data = 256});
 }
 
+void Connection::unregister() {
+  worker_.shared().open.fetch_sub(1, std::memory_order_relaxed);
+  worker_.live().leave(slot_);
+  leave_place(principal());
+  worker_.hub().leave_all(*this);
+}
+
 void Connection::run_open() {
   if (dropped()) return;  // what was said to it first has found nobody
-  const CredentialKind kind =
-      verification_ != nullptr ? verification_->kind() : CredentialKind::kNone;
   Event(worker_.shared().options.log, LogLevel::kDebug, "ws.open")
       .with("connection", text_of(id_))
       .with("route", route_->path)
       .with("address", address_.text())
       .with("issuer", principal().issuer.view())
       .with("subject", principal().subject.view())
-      .with("credential", name(kind));
+      .with("credential", name(credential_));
   // The handshake has served its purpose. What callbacks may still ask for stays.
   context_ = handshake_->take_request();
   if (route_->spec.authorize == nullptr) context_->head = {};
@@ -387,6 +226,7 @@ void Connection::run_close(std::optional<Failure> failure) {
   Close why{.code = close_code_ != 0 ? close_code_ : static_cast<std::uint16_t>(ws::CloseCode::kAbnormal),
             .failure = failure};
   if (failure) why.reason = reason(*failure);
+  count_close(why);
   log_close(why);
   if (!announced_ || !route_->spec.on_close) return;
   in_on_close_ = true;
@@ -458,7 +298,19 @@ void Connection::log_close(const Close& why) {
       .with("bytes_out", static_cast<std::int64_t>(bytes_out_));
 }
 
+void Connection::count_close(const Close& why) {
+  WorkerMetrics& metrics = worker_.metrics();
+  metrics.bytes_in += bytes_in_;
+  metrics.bytes_out += bytes_out_;
+  if (why.failure) {
+    ++metrics.closed[static_cast<std::size_t>(*why.failure)];
+  } else {
+    ++(closed_by_peer_ ? metrics.closed_by_peer : close_sent_ ? metrics.closed_by_application : metrics.lost);
+  }
+}
+
 void Connection::log_refusal(Failure failure) {
+  ++worker_.metrics().refused[static_cast<std::size_t>(failure)];
   const auth::FailureRow& row = auth::row(failure);
   Event(worker_.shared().options.log, level_of(row.severity), "ws.refused")
       .with("connection", text_of(id_))

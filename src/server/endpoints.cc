@@ -11,78 +11,16 @@
 #include "core/base/json.h"
 #include "core/http/origin.h"
 #include "core/http/query.h"
+#include "server/endpoint_answers.h"
 #include "server/events.h"
+#include "server/refresh.h"
 #include "server/visit.h"
 #include "server/worker.h"
 
 namespace sallyport::server {
 namespace {
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
-
 constexpr std::size_t kTicketBodyBytes = 4 * 1024;
-
-// ---- CORS: what a page of another origin may read, by the origins of the route that it asks about
-
-const std::string_view* single_origin(const std::vector<std::string_view>& origins) {
-  return origins.size() == 1 ? &origins.front() : nullptr;
-}
-
-bool allows(const WsRoute& route, std::string_view origin) {
-  const auto parsed = http::Origin::parse(origin);
-  return parsed && route.origins.matches(*parsed);
-}
-
-void add_cors(const WsRoute& route, const http::Head& head, Response& response) {
-  response.fields.emplace_back("Vary", "Origin");
-  const auto origins = head.find_all("origin");
-  const std::string_view* const origin = single_origin(origins);
-  if (origin == nullptr || !allows(route, *origin)) return;
-  response.fields.emplace_back("Access-Control-Allow-Origin", std::string(*origin));
-  response.fields.emplace_back("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate");
-  // Any page at all, and with the user's cookies: never both.
-  if (!route.origins.is_insecure_any()) {
-    response.fields.emplace_back("Access-Control-Allow-Credentials", "true");
-  }
-}
-
-Response allow_methods(Response response, const char* methods) {
-  response.fields.emplace_back("Access-Control-Allow-Methods", methods);
-  response.fields.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
-  response.fields.emplace_back("Access-Control-Max-Age", "600");
-  return response;
-}
-
-// ---- Answers
-
-Response problem_response(unsigned status, std::string_view reason, const std::vector<http::AnswerField>& fields = {}) {
-  const http::Answer answer = http::problem(status, reason);
-  Response response{.status = static_cast<std::uint16_t>(answer.status),
-                    .body = answer.body,
-                    .content_type = "application/problem+json"};
-  for (const http::AnswerField& field : fields) response.fields.emplace_back(field.name, field.value);
-  return response;
-}
-
-Response refusal(EndpointCall& call, const WsRoute* route, const Refused& refused) {
-  const auth::FailureRow& row = auth::row(refused.failure);
-  Event(call.worker.shared().options.log, LogLevel::kInfo, "http.refused")
-      .with("endpoint", call.head.raw_path())
-      .with("route", route != nullptr ? route->path : std::string())
-      .with("address", call.request.address.text())
-      .with("reason", row.name)
-      .with("status", std::int64_t{row.status})
-      .with("detail", refused.detail);
-  Response response = problem_response(row.status, row.http_reason, fields_of(refused.failure));
-  if (route != nullptr) add_cors(*route, call.head, response);
-  return response;
-}
-
-Response wrong_method(const char* allowed) {
-  Response response = problem_response(405, "method_not_allowed");
-  response.fields.emplace_back("Allow", allowed);
-  return response;
-}
 
 // ---- POST /.sallyport/ticket
 
@@ -94,22 +32,8 @@ std::optional<std::string> path_of(std::string_view body) {
   return std::string(std::string_view(path->get_string()));
 }
 
-// The question before a page's POST names no path: any route that gives tickets to that origin will do, since
-// the POST itself is asked about its own.
-Response ticket_options(EndpointCall& call) {
-  const auto origins = call.head.find_all("origin");
-  const std::string_view* const origin = single_origin(origins);
-  for (const auto& route : call.worker.site()->routes.ws_routes()) {
-    if (origin == nullptr || !route->takes_tickets() || !allows(*route, *origin)) continue;
-    Response response{.status = 204};
-    add_cors(*route, call.head, response);
-    return allow_methods(std::move(response), "POST");
-  }
-  return problem_response(403, "origin_not_allowed");
-}
-
 awaitable<Response> give_ticket(EndpointCall call) {
-  if (call.head.method() == "OPTIONS") co_return ticket_options(call);
+  if (call.head.method() == "OPTIONS") co_return post_options(call, [](const WsRoute& route) { return route.takes_tickets(); });
   if (call.head.method() != "POST") co_return wrong_method("POST, OPTIONS");
   const auto path = path_of(call.body);
   if (!path) {
@@ -136,7 +60,8 @@ awaitable<Response> give_ticket(EndpointCall call) {
       {.path = std::string(visit.path()),
        .origin = std::string(visit.origin()),
        .principal = *who,
-       .credential = (*who)->recheck_every ? visit.credential() : nullptr},
+       .credential = (*who)->recheck_every ? visit.credential() : nullptr,
+       .verifier = visit.verifier()},
       read_clocks().mono);
   if (!ticket) {
     const bool rate = ticket.error() == TicketStore::Denied::kSubjectRate;
@@ -189,9 +114,37 @@ awaitable<Response> preflight(EndpointCall call) {
   co_return response;
 }
 
+// ---- GET /healthz, GET /readyz: for load balancers
+
+awaitable<Response> health(EndpointCall call) {
+  const std::string_view method = call.head.method();
+  if (method != "GET" && method != "HEAD") co_return wrong_method("GET, HEAD");
+  co_return Response{.body = "ok\n"};
+}
+
+awaitable<Response> readiness(EndpointCall call) {
+  const std::string_view method = call.head.method();
+  if (method != "GET" && method != "HEAD") co_return wrong_method("GET, HEAD");
+  const auto not_ready = [](std::string why) {
+    Response response{.status = 503, .body = std::move(why)};
+    response.fields.emplace_back("Retry-After", "5");
+    return response;
+  };
+  if (call.worker.shared().draining.load(std::memory_order_relaxed)) co_return not_ready("draining\n");
+  for (const auto& route : call.worker.site()->routes.ws_routes()) {
+    for (const auto& backend : route->spec.auth.verifier.backends()) {
+      if (!backend->ready()) co_return not_ready("verifier " + std::string(backend->name()) + " is not ready\n");
+    }
+  }
+  co_return Response{.body = "ok\n"};
+}
+
 }  // namespace
 
 void add_public_endpoints(RouteTable& routes) {
+  routes.add_endpoint("/healthz", health, 0);
+  routes.add_endpoint("/readyz", readiness, 0);
+  routes.add_endpoint("/.sallyport/refresh", refresh_connection, kRefreshBodyBytes);
   routes.add_endpoint("/.sallyport/ticket", give_ticket, kTicketBodyBytes);
   routes.add_endpoint("/.sallyport/preflight", preflight, 0);
 }

@@ -80,6 +80,10 @@ std::optional<Failure> Handshake::inspect(Connection& connection) {
     return Failure::kNotFound;
   }
   const bool upgrade = state_->head.count("upgrade") != 0;
+  if (upgrade && worker_.draining()) {
+    detail_ = "the server is stopping";
+    return Failure::kDraining;
+  }
   if (match.ws != nullptr && (upgrade || match.http == nullptr)) {
     connection.set_route(WsRouteRef(site_, match.ws));
     state_->params = std::move(match.ws_params);

@@ -88,6 +88,13 @@ std::vector<std::string> Hub::channels_of(const Connection& connection) {
   return names;
 }
 
+std::vector<std::pair<std::string, std::size_t>> Hub::members() const {
+  std::vector<std::pair<std::string, std::size_t>> all;
+  all.reserve(channels_.size());
+  for (const auto& [name, channel] : channels_) all.emplace_back(name, channel->members.size() - channel->gaps);
+  return all;
+}
+
 // ---- Delivering
 
 bool Hub::publish(std::string_view channel, const Frame& frame) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/publication.h"
@@ -53,6 +54,8 @@ class Hub {
   [[nodiscard]] bool backlogged() const noexcept { return current_ != nullptr || !waiting_.empty(); }
 
   [[nodiscard]] std::size_t channels() const noexcept { return channels_.size(); }
+  /// Every channel with how many members it has here.
+  [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> members() const;
 
  private:
   struct Hash {

@@ -11,6 +11,14 @@ std::string text_of(const ConnectionId& id) {
   return base::base64url_encode({reinterpret_cast<const char*>(id.data()), id.size()});
 }
 
+std::optional<ConnectionId> connection_id(std::string_view text) {
+  const auto bytes = base::base64url_decode(text);
+  ConnectionId id;
+  if (!bytes || bytes->size() != id.size()) return std::nullopt;
+  std::copy_n(bytes->begin(), id.size(), id.begin());
+  return id;
+}
+
 std::string_view RequestState::param(std::string_view name) const noexcept {
   for (const http::RouteParam& param : params) {
     if (param.name == name) return param.value;

@@ -3,6 +3,7 @@
 #include <any>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,14 @@ namespace sallyport::server {
 /// 128 random bits that name a connection.
 using ConnectionId = std::array<std::uint8_t, 16>;
 [[nodiscard]] std::string text_of(const ConnectionId& id);
+/// The other way round; nothing if the text names none.
+[[nodiscard]] std::optional<ConnectionId> connection_id(std::string_view text);
+/// The part of it that an index goes by.
+[[nodiscard]] inline std::uint64_t name_of(const ConnectionId& id) noexcept {
+  std::uint64_t name = 0;
+  std::memcpy(&name, id.data(), sizeof name);
+  return name;
+}
 
 /// What stands behind a `Request`. After opening, a connection keeps it only as far as something needs it.
 class RequestState {

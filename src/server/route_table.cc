@@ -176,6 +176,17 @@ void RouteTable::set_loopback_origins(const std::vector<http::Origin>& origins) 
   }
 }
 
+const WsRoute* RouteTable::find_ws(std::string_view path) const noexcept {
+  for (const auto& ws : ws_) {
+    if (ws->path == path) return ws.get();
+  }
+  return nullptr;
+}
+
+void RouteTable::set_site_number(std::uint64_t number) {
+  for (const auto& ws : ws_) ws->site_number = number;
+}
+
 RouteMatch RouteTable::match(std::string_view raw_path) const {
   RouteMatch match;
   const http::RoutePattern* ws_pattern = nullptr;

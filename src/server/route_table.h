@@ -37,6 +37,7 @@ struct WsRoute {
   std::vector<std::string> wanted_fields;  ///< what any of its verifiers wants to see of the header
   auth::CloseProfile close_profile = auth::CloseProfile::kIana;
   std::uint32_t index = 0;  ///< names the route's verifiers in caches
+  std::uint64_t site_number = 0;  ///< which site it belongs to, `Site::number`
 
   [[nodiscard]] bool first_message() const noexcept {
     return spec.auth.from.contains(CredentialKind::kFirstMessage);
@@ -95,6 +96,11 @@ class RouteTable {
   void add_middleware(std::string path, Middleware middleware);
   /// Sets what `same_origin` means where no public URL says so: the loopback listeners' addresses.
   void set_loopback_origins(const std::vector<http::Origin>& origins);
+
+  /// The WebSocket route that was registered under this path, or null.
+  [[nodiscard]] const WsRoute* find_ws(std::string_view path) const noexcept;
+  /// Before serving.
+  void set_site_number(std::uint64_t number);
 
   [[nodiscard]] RouteMatch match(std::string_view raw_path) const;
   /// The middleware for a path, in registration order.

@@ -13,7 +13,9 @@
 #include "server/admission.h"
 #include "server/byte_budget.h"
 #include "server/publication.h"
+#include "server/revocations.h"
 #include "server/site.h"
+#include "server/subject_table.h"
 #include "server/ticket_store.h"
 
 namespace sallyport::server {
@@ -35,8 +37,12 @@ struct Shared {
   std::shared_ptr<Site> site;
   Admission admission;                        // thread-safe
   TicketStore tickets;                        // thread-safe
+  SubjectTable subjects;                      // thread-safe
+  boost::asio::io_context* control = nullptr; // runs on the control thread
+  Revocations revocations{*this};             // the control thread's
+  std::string node;                           // this process among others
+  std::atomic<bool> draining = false;
   std::atomic<std::size_t> open = 0;          // authenticated connections
-  std::atomic<std::uint64_t> stale = 0;       // answers and deadlines that came too late
   ByteBudget answers{kAnswerBytes};           // thread-safe
   std::atomic<int> full_inboxes = 0;          // while any is, those who publish are not read
   std::atomic<std::uint64_t> dropped_publications = 0;  // since the last time that the log was told
@@ -48,6 +54,9 @@ struct Shared {
   /// Delivers to the channel's members on every worker; `from` does so itself, the others find it in their inbox.
   /// False if one of them had no room, so that its members miss it; the log is told once a second.
   bool publish(Worker* from, std::string_view channel, const Frame& frame);
+  /// From a coroutine of a worker's: `Revocations::revoke`.
+  [[nodiscard]] awaitable<std::expected<RevokeResult, RevokeFault>> revoke(
+      RevokeRequest request, std::optional<Store::SeenToken> token = {});
   /// No inbox is full any more: on every worker, those who publish are read again.
   void wake_publishers();
 

@@ -18,8 +18,9 @@ io::ClientAuth client_auth(const Tls& tls) {
 
 }  // namespace
 
-Site::Site(const AppOptions& options)
-    : limits(options.limits),
+Site::Site(const AppOptions& given)
+    : options(given),
+      limits(options.limits),
       public_url(options.public_url),
       insecure_plaintext(options.insecure_plaintext),
       asks_for_certificates(options.tls && options.tls->client_certificate != ClientCertificate::kNone) {

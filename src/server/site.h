@@ -18,6 +18,8 @@ struct Site {
   /// or key that cannot be used.
   explicit Site(const AppOptions& options);
 
+  std::uint64_t number = 0;  // counts reloads
+  AppOptions options;        // what it was made from
   ServerLimits limits;
   std::string public_url;
   bool insecure_plaintext;
@@ -32,9 +34,6 @@ using SiteRef = std::shared_ptr<const Site>;
 
 [[nodiscard]] inline std::shared_ptr<const Verifier> verifier_of(const WsRouteRef& route) {
   return {route, &route->spec.auth.verifier};
-}
-[[nodiscard]] inline std::shared_ptr<const Verifier> verifier_of(const SiteRef& site, const WsRoute& route) {
-  return {site, &route.spec.auth.verifier};
 }
 
 }  // namespace sallyport::server

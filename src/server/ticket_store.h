@@ -25,6 +25,7 @@ struct Ticket {
   auth::PrincipalRef principal;
   /// What the ticket was issued for, where its verifier must be asked again from time to time; otherwise null.
   Verification::CredentialRef credential;
+  std::uint8_t verifier = 0;  ///< which of the route's has said yes
 };
 
 /// One-time tickets, by which a page that can send a header or a cookie to an HTTP endpoint opens a socket with

@@ -45,7 +45,10 @@ base::Sha256 Verification::digest() const {
 bool Verification::settle(Verdict verdict, std::size_t index) {
   const bool unavailable = !verdict.accepted() && verdict.failure() == Failure::kUnavailable;
   const bool settled = !unavailable && !verdict.is_not_mine();
-  if (settled) cacheable_ = verifier_->backends()[index]->cacheable();
+  if (settled) {
+    cacheable_ = verifier_->backends()[index]->cacheable();
+    accepted_by_ = static_cast<std::uint8_t>(index);
+  }
   if (settled || !answer_ || answer_->failure() != Failure::kUnavailable) answer_ = std::move(verdict);
   return settled;
 }

@@ -52,6 +52,9 @@ class Verification : public std::enable_shared_from_this<Verification> {
     return *cache_key_;
   }
   [[nodiscard]] bool cacheable() const noexcept { return cacheable_; }
+  /// Which of the route's verifiers has said yes.
+  [[nodiscard]] std::uint8_t accepted_by() const noexcept { return accepted_by_; }
+  void set_accepted_by(std::uint8_t verifier) noexcept { accepted_by_ = verifier; }
 
  private:
   [[nodiscard]] Presented presented() const noexcept {
@@ -74,6 +77,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   std::optional<Verdict> answer_;       // so far
   std::optional<VerificationCache::Key> cache_key_;
   std::size_t asked_ = 0;               // the one that a coroutine waits for
+  std::uint8_t accepted_by_ = 0;
   bool cacheable_ = false;
   bool cancelled_ = false;
 };

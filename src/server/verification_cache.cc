@@ -4,21 +4,21 @@
 
 namespace sallyport::server {
 
-auth::PrincipalRef VerificationCache::find(const Key& key, base::WallTime now) {
+VerificationCache::Found VerificationCache::find(const Key& key, base::WallTime now) {
   const auto found = entries_.find(key);
-  if (found == entries_.end()) return nullptr;
+  if (found == entries_.end()) return {};
   if (auth::authority_end_of(*found->principal) <= now) {
     entries_.erase(found);
-    return nullptr;
+    return {};
   }
   found->used = true;
-  return found->principal;
+  return {found->principal, found->verifier};
 }
 
-void VerificationCache::insert(const Key& key, auth::PrincipalRef principal) {
+void VerificationCache::insert(const Key& key, auth::PrincipalRef principal, std::uint8_t verifier) {
   if (const auto found = entries_.find(key); found != entries_.end()) entries_.erase(found);
   if (entries_.size() >= kEntriesMax) evict_one();
-  entries_.insert({.key = key, .principal = std::move(principal)});
+  entries_.insert({.key = key, .verifier = verifier, .principal = std::move(principal)});
 }
 
 // Second chance: the hand goes round the buckets and takes the first entry that was not used since it last

@@ -34,15 +34,21 @@ class VerificationCache {
     }
   };
 
+  struct Found {
+    auth::PrincipalRef principal = nullptr;
+    std::uint8_t verifier = 0;  ///< which of the route's had said yes
+    explicit operator bool() const noexcept { return principal != nullptr; }
+  };
   /// Nothing unless it was accepted before and its authority has not ended at `now`.
-  [[nodiscard]] auth::PrincipalRef find(const Key& key, base::WallTime now);
-  void insert(const Key& key, auth::PrincipalRef principal);
+  [[nodiscard]] Found find(const Key& key, base::WallTime now);
+  void insert(const Key& key, auth::PrincipalRef principal, std::uint8_t verifier = 0);
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
   struct Entry {
     Key key;
     mutable bool used = false;  // since the hand last came by
+    std::uint8_t verifier = 0;
     auth::PrincipalRef principal;
   };
   struct Hash {

@@ -62,7 +62,7 @@ std::optional<Refused> Visit::find_route(std::string_view target) {
   request_.head = std::move(*head);
   RouteMatch match = site_->routes.match(request_.head.raw_path());
   if (match.ws == nullptr) return Refused{Failure::kNotFound, "no WebSocket route has that path"};
-  route_ = match.ws;
+  route_ = WsRouteRef(site_, match.ws);
   request_.params = std::move(match.ws_params);
   return std::nullopt;
 }
@@ -101,8 +101,20 @@ awaitable<void> Visit::run_chain(std::size_t index) {
   co_await (*chain_[index])(view, [this, index]() { return run_chain(index + 1); });
 }
 
-awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::authenticate() {
+void Visit::set_route(WsRouteRef route) {
+  route_ = std::move(route);
+  request_.head = source_.copy();
+}
+
+awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::prove() {
   auto verified = co_await verify();
+  if (!verified) co_return std::move(verified);
+  if (worker_.revoked(**verified)) co_return std::unexpected(Refused{Failure::kTokenRevoked});
+  co_return std::move(verified);
+}
+
+awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::authenticate() {
+  auto verified = co_await prove();
   if (!verified) co_return std::move(verified);
   if (auto refused = denied(**verified)) co_return std::unexpected(std::move(*refused));
   co_return std::move(verified);
@@ -110,9 +122,12 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::authenticate() {
 
 awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
   const base::Now now = read_clocks();
-  const auto verification = std::make_shared<Verification>(verifier_of(site_, *route_), credential_);
+  const auto verification = std::make_shared<Verification>(verifier_of(route_), credential_);
   const VerificationCache::Key key = verification->cache_key(route_->index);
-  if (auto cached = worker_.cache().find(key, now.wall)) co_return std::move(cached);
+  if (auto cached = worker_.cache().find(key, now.wall)) {
+    verifier_ = cached.verifier;
+    co_return std::move(cached.principal);
+  }
   Admission& admission = worker_.shared().admission;
   if (const auto failure = worker_.refusals().find(key, now.mono)) {
     co_return std::unexpected(Refused{*failure, "refused a moment ago"});
@@ -121,13 +136,17 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
     co_return std::unexpected(
         Refused{Failure::kTooManyRequests, "too many refused credentials from this address"});
   }
+  if (!admission.take_verification(now.mono)) {
+    co_return std::unexpected(Refused{Failure::kUnavailable, "too many credentials to verify at once"});
+  }
   Verdict verdict = co_await verification->ask(now.wall);
+  verifier_ = verification->accepted_by();
   const bool nobody = verdict.accepted() && verdict.principal()->subject.empty();
   if (verdict.accepted() && !nobody) {
     if (auth::authority_end_of(*verdict.principal()) <= now.wall) {
       co_return std::unexpected(Refused{Failure::kTokenExpired});
     }
-    if (verification->cacheable()) worker_.cache().insert(key, verdict.principal());
+    if (verification->cacheable()) worker_.cache().insert(key, verdict.principal(), verifier_);
     co_return verdict.principal();
   }
   const Failure failure = nobody ? Failure::kInvalidToken : verdict.failure();

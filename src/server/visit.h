@@ -27,7 +27,9 @@ class Visit {
 
   /// Finds the route of a request target, which the peer chose.
   [[nodiscard]] std::optional<Refused> find_route(std::string_view target);
-  /// After `find_route`.
+  /// Instead: a connection's route, with nothing of its path.
+  void set_route(WsRouteRef route);
+  /// After either.
   [[nodiscard]] const WsRoute& route() const noexcept { return *route_; }
   [[nodiscard]] std::string_view path() const noexcept { return request_.head.raw_path(); }
   /// The Origin field, or an empty string.
@@ -38,7 +40,11 @@ class Visit {
   [[nodiscard]] bool has_credential() const noexcept { return credential_ != nullptr; }
   /// Verifies the credential and asks the route whether its owner may open it.
   [[nodiscard]] awaitable<std::expected<auth::PrincipalRef, Refused>> authenticate();
+  /// Verifies it and asks nobody else: not the route.
+  [[nodiscard]] awaitable<std::expected<auth::PrincipalRef, Refused>> prove();
   [[nodiscard]] const Verification::CredentialRef& credential() const noexcept { return credential_; }
+  /// After `authenticate`: which of the route's verifiers has said yes.
+  [[nodiscard]] std::uint8_t verifier() const noexcept { return verifier_; }
 
  private:
   awaitable<void> run_chain(std::size_t index);
@@ -50,9 +56,10 @@ class Visit {
   const http::Head& source_;
   std::shared_ptr<const std::string> certificate_;
   RequestState request_;
-  const WsRoute* route_ = nullptr;
+  WsRouteRef route_;
   Verification::CredentialRef credential_;
   std::vector<const Middleware*> chain_;
+  std::uint8_t verifier_ = 0;
   bool chain_ended_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/random.h"
+#include "io/ask.h"
 #include "server/events.h"
 #include "server/handshake.h"
 
@@ -53,6 +54,12 @@ void Mailbox::close() {
 
 Shared::Shared(AppOptions given)
     : options(std::move(given)), site(std::make_shared<Site>(options)), admission(options.limits) {
+  node = options.node;
+  if (node.empty()) {
+    std::array<char, 256> host{};
+    if (::gethostname(host.data(), host.size() - 1) == 0) node = host.data();
+    if (node.empty()) node = "node";
+  }
   if (!options.log) return;
   // A log that fails must not take the server with it: events are told in destructors and on every thread.
   options.log = [sink = std::move(options.log)](const LogEvent& event) {
@@ -75,6 +82,16 @@ bool Shared::publish(Worker* from, std::string_view channel, const Frame& frame)
   return taken;
 }
 
+awaitable<std::expected<RevokeResult, RevokeFault>> Shared::revoke(RevokeRequest request,
+                                                                  std::optional<Store::SeenToken> token) {
+  using Answer = std::expected<RevokeResult, RevokeFault>;
+  // Named: see HACKING.md on what GCC 12 does to temporaries in a co_await.
+  std::function<awaitable<Answer>()> question = [this, request = std::move(request), token] {
+    return revocations.revoke(request, token);
+  };
+  co_return co_await io::ask<Answer>(*control, std::move(question));
+}
+
 void Shared::tell_drop() {
   dropped_publications.fetch_add(1, std::memory_order_relaxed);
   const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -92,14 +109,15 @@ void Shared::wake_publishers() {
   for (const auto& worker : workers) worker->post([target = worker.get()] { target->wake_publishers(); });
 }
 
-Worker::Worker(Shared& shared)
+Worker::Worker(Shared& shared, std::uint32_t number)
     : shared_(shared),
+      number_(number),
+      site_(shared.site),
       loop_(*this),
       mailbox_(std::make_shared<Mailbox>(*this)),
       inbox_(shared.full_inboxes),
       receive_(kReceiveBytes) {
   cork_.reserve(kCorkBytes);
-  site_ = shared.site;
 }
 
 Worker::~Worker() {
@@ -142,6 +160,9 @@ void Worker::run() {
 bool Worker::prepare() {
   try {
     for (const auto& [type, factory] : shared_.worker_states) states_.emplace(type, factory());
+    for (const auth::RevocationRef& revocation : shared_.revocations.all()) {
+      SALLYPORT_ASSERT(revocations_.add(revocation));  // it had room for them when it read the store
+    }
     for (io::ListeningSocket& socket : sockets_) {
       listeners_.push_back(std::make_unique<io::Listener>(loop_, std::move(socket), *this));
     }
@@ -185,10 +206,13 @@ void Worker::drain(base::Milliseconds window, std::function<void()> done) {
     if (draining_) return;
     draining_ = true;
     drained_ = std::move(done);
-    listeners_.clear();
+    // The listeners stay: a load balancer that asks is told 503, and so is whoever wants a socket now. The window
+    // ends with the last of those who are here.
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       Connection* const connection = slots_[i].connection.get();
       if (connection == nullptr || connection->dropped()) continue;
+      connection->set_counted_by_drain();
+      ++undrained_;
       const std::int64_t share =
           window.count() > 0 ? static_cast<std::int64_t>(base::random_u32()) % window.count() : 0;
       connection->apply(auth::Draining{base::Milliseconds(share)});
@@ -198,7 +222,9 @@ void Worker::drain(base::Milliseconds window, std::function<void()> done) {
 }
 
 void Worker::finish_drain_if_empty() {
-  if (draining_ && live_ == 0 && drained_) std::exchange(drained_, nullptr)();
+  if (!draining_ || undrained_ != 0 || !drained_) return;
+  listeners_.clear();
+  std::exchange(drained_, nullptr)();
 }
 
 // ---- Accepting
@@ -269,6 +295,7 @@ bool Worker::attribute(Connection& connection, const http::IpAddress& address) {
 
 void Worker::release(Connection& connection) {
   promote(connection);
+  if (connection.counted_by_drain()) --undrained_;
   if (corked_ == &connection) uncork();
   unlist(connection);
   ++slots_[connection.slot()].generation;  // handles go stale at once
@@ -289,14 +316,17 @@ std::string& Worker::cork(Connection& connection) {
   return cork_;
 }
 
-void Worker::verify_in_budget(Connection& connection,
+bool Worker::verify_in_budget(Connection& connection,
                               std::move_only_function<void(Connection&)> work) {
   if (deferred_.empty() && verify_budget_ > 0) {
     --verify_budget_;
     work(connection);
-    return;
+    return true;
   }
+  if (deferred_.size() >= kDeferredMost) return false;
+  ++metrics_.verifications_delayed;
   deferred_.push_back({connection.slot(), connection.slot_generation(), std::move(work)});
+  return true;
 }
 
 void Worker::serve_deferred() {

@@ -14,12 +14,17 @@
 #include <typeindex>
 #include <vector>
 
+#include "core/auth/live_index.h"
+#include "core/auth/revocation.h"
+#include "core/base/random.h"
 #include "core/ws/deflate.h"
 #include "io/listener.h"
 #include "io/loop.h"
 #include "server/connection.h"
+#include "server/control.h"
 #include "server/hub.h"
 #include "server/inbox.h"
+#include "server/metrics.h"
 #include "server/pending_pool.h"
 #include "server/refusal_cache.h"
 #include "server/shared.h"
@@ -50,6 +55,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   static constexpr std::size_t kCorkBytes = 64 * 1024;     ///< the one buffer for what a turn writes
   static constexpr int kTlsHandshakesPerTurn = 8;
   static constexpr int kVerificationsPerTurn = 16;
+  static constexpr std::size_t kDeferredMost = 8192;  ///< verifications that wait for a later turn; then 503
   static constexpr int kReadsPerTurn = 4;  ///< full buffers from one connection, then others get their go
   /// Messages processed and publications' frames queued in each part of a turn: by what is read, by what waits in
   /// the hub and the inbox, and by connections that go on where this ended.
@@ -57,7 +63,8 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   static constexpr base::Milliseconds kUnwindGrace{1000};   ///< for cancelled coroutines, when the worker ends
   static constexpr base::Milliseconds kShortageReports{1000};  ///< at most one in so much time
 
-  explicit Worker(Shared& shared);
+  /// `number` is its place among `Shared::workers`.
+  Worker(Shared& shared, std::uint32_t number);
   ~Worker();
 
   /// Before `start`.
@@ -80,7 +87,26 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   /// Those who wait to publish may go on.
   void wake_publishers();
 
+  // ---- What the control thread orders, on the worker's thread (worker_control.cc)
+  /// From here on handshakes meet it, and whoever it means has been ended: how many that were.
+  std::size_t apply_revocation(const auth::RevocationRef& revocation);
+  void lift_revocation(std::uint64_t id);
+  void expire_revocations(base::WallTime now, std::size_t budget);
+  /// Goes by another site: what was remembered about credentials is forgotten, and every connection follows.
+  void adopt(SiteRef site);
+  /// Those that the query means, from a slot on, until `page` is full. The slot to go on with; nothing: that is all.
+  [[nodiscard]] std::optional<std::uint32_t> list(const ConnectionQuery& query, std::uint32_t from,
+                                                  std::vector<ConnectionInfo>& page);
+  [[nodiscard]] Connection* named(std::string_view id);
+  /// Adds what this worker counts.
+  void count(MetricsSnapshot& snapshot) const;
+
   // ---- For connections, on the worker's thread
+  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
+  [[nodiscard]] WorkerMetrics& metrics() noexcept { return metrics_; }
+  [[nodiscard]] auth::LiveIndex& live() noexcept { return live_index_; }
+  /// Whether a revocation means this principal. It is told then that somebody has met it.
+  [[nodiscard]] bool revoked(const Principal& who);
   [[nodiscard]] Shared& shared() noexcept { return shared_; }
   /// What this worker goes by; another one after a reload.
   [[nodiscard]] const SiteRef& site() const noexcept { return site_; }
@@ -123,7 +149,8 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   void spend_flow() noexcept { --flow_budget_; }
   [[nodiscard]] bool take_tls_budget() noexcept { return tls_budget_-- > 0; }
   /// Runs `work` on the connection now if this turn's budget for signatures allows, otherwise in a later one.
-  void verify_in_budget(Connection& connection, std::move_only_function<void(Connection&)> work);
+  /// False: too many wait already.
+  [[nodiscard]] bool verify_in_budget(Connection& connection, std::move_only_function<void(Connection&)> work);
   /// The connection has authenticated: it no longer counts as pending.
   void promote(Connection& connection);
   /// It has become known whose connection a trusted proxy's is. False if there is no room for another one of
@@ -167,6 +194,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] bool make_room(const std::optional<http::IpAddress>& address, Admission::Pending pending);
 
   Shared& shared_;
+  const std::uint32_t number_;
   SiteRef site_;
   std::map<std::type_index, std::any> states_;  // before the loop, whose coroutines may hold on to them
   io::Loop loop_;
@@ -182,6 +210,9 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   Inbox inbox_;
   VerificationCache cache_;
   RefusalCache refusals_;
+  auth::RevocationIndex revocations_;
+  auth::LiveIndex live_index_{base::random_u32()};
+  WorkerMetrics metrics_;
   std::vector<char> receive_;
   std::string cork_;
   Connection* corked_ = nullptr;
@@ -198,6 +229,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   base::MonoTime shortage_reported_{};
   int tls_budget_ = kTlsHandshakesPerTurn;
   int verify_budget_ = kVerificationsPerTurn;
+  std::size_t undrained_ = 0;  // of those who were here when the drain began
   bool draining_ = false;
   std::atomic<bool> stopped_ = false;
   std::promise<void> serving_;

@@ -45,22 +45,24 @@ class RevocationIndex {
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
   /// In order of their numbers.
   [[nodiscard]] std::vector<RevocationRef> all() const;
-};
 
-/// Which of a worker's connections have a given subject, session, token id or name. Holds slots, not connections:
-/// 16 bytes for each key. What it finds are candidates, by a hash: the caller compares.
-class LiveIndex {
- public:
-  enum class Key : std::uint8_t { kSubject, kSession, kTokenId, kName };
-  static constexpr std::size_t kKeys = 4;
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
+  using List = std::vector<RevocationRef>;
+  using Map = std::unordered_map<std::string, List, Hash, std::equal_to<>>;
+  enum class Kind : std::uint8_t { kTokenId, kSession, kSubject, kBroad };
+  [[nodiscard]] static Kind kind_of(const Selector& selector) noexcept;
+  [[nodiscard]] static const std::string& name_of(const Selector& selector, Kind kind) noexcept;
+  [[nodiscard]] Map& map_of(Kind kind) noexcept { return maps_[static_cast<std::size_t>(kind)]; }
+  void unlink(const RevocationRef& revocation);
 
-  /// Enters or re-enters a slot under everything that the principal has; `name` is any 64 random bits.
-  void enter(std::uint32_t slot, const Principal& who, std::uint64_t name);
-  void leave(std::uint32_t slot);
-  /// Every slot that may be meant, each once, in no order. `visit` may not change the index.
-  void candidates(const Selector& selector, const std::function<void(std::uint32_t)>& visit) const;
-  void named(std::uint64_t name, const std::function<void(std::uint32_t)>& visit) const;
-  [[nodiscard]] std::size_t size() const noexcept;
+  std::map<std::uint64_t, RevocationRef> by_id_;
+  std::multimap<base::WallTime, std::uint64_t> ends_;  // those that end by themselves
+  std::array<Map, 3> maps_;                            // by Kind
+  List broad_;
 };
 
 }  // namespace sallyport::auth

@@ -239,6 +239,26 @@ class Step {
     }
   }
 
+  // Whoever brings it need not be the peer, so nothing that is wrong with it ends the connection: what held before
+  // still does. One at a time, as in band.
+  void on(const RefreshedOutside& e) {
+    if (!s_.authenticated()) return unlisted();
+    SALLYPORT_ASSERT(e.principal != nullptr);
+    if (!within_authority()) return;
+    const auto refuse = [this](Failure why) { actions_.add(ActionKind::kRefuseRefresh, why); };
+    if (e.principal->issuer != s_.principal_->issuer || e.principal->subject != s_.principal_->subject) {
+      return refuse(Failure::kSubjectChanged);
+    }
+    if (s_.phase_ == Phase::kReauthenticating || !refresh_allowed()) return refuse(Failure::kRateLimited);
+    if (e.revoked) return refuse(Failure::kTokenRevoked);
+    if (authority_end_of(*e.principal) <= now_.wall) return refuse(Failure::kTokenExpired);
+    if (e.denied) return refuse(*e.denied);
+    adopt(e.principal);
+    actions_.add(ActionKind::kReplacePrincipal);
+    actions_.add(ActionKind::kSendRefreshed);
+    actions_.add(ActionKind::kRecheckSubscriptions);
+  }
+
   // An answer that never comes is asked for again: a re-check is the one step that no deadline ends.
   void recheck() {
     ++s_.recheck_generation_;

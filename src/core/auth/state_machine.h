@@ -101,6 +101,11 @@ struct Rechecked {  ///< a verifier was asked again about a live connection
   bool revoked = false;                      ///< as in `Verified`
   std::optional<Failure> denied = {};        ///< likewise
 };
+struct RefreshedOutside {  ///< a new credential for this connection came by another way than the connection
+  PrincipalRef principal;
+  bool revoked = false;                ///< as in `Verified`
+  std::optional<Failure> denied = {};  ///< likewise
+};
 struct Violation {  ///< framing, limits, misuse of the in-band protocol
   Failure failure;
 };
@@ -119,7 +124,7 @@ struct PeerClosed {};
 struct TransportLost {};
 
 using Event = std::variant<HeadReceived, UpgradeParsed, Answered, CredentialsReceived, MessageReceived, Delivery,
-                           Verified, VerifyFailed, Revoked, Rechecked, Violation, CloseRequested,
+                           Verified, VerifyFailed, Revoked, Rechecked, RefreshedOutside, Violation, CloseRequested,
                            DeadlinePassed, SendQueueOverLimit, Draining, ClockStepped, PeerClosed,
                            TransportLost>;
 
@@ -138,6 +143,7 @@ enum class ActionKind : std::uint8_t {
   kOpen,            ///< `on_open`
   kReplacePrincipal,
   kRecheckSubscriptions,
+  kRefuseRefresh,   ///< of `RefreshedOutside`: whoever brought it is told why, and nothing else changes
   kDeliver,         ///< hand the message on
   kSendReady,
   kSendExpiring,

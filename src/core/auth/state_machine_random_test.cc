@@ -124,6 +124,10 @@ class Sequence {
         return CloseRequested{chance(2) ? std::optional(random_failure()) : std::nullopt};
       case 5:
         return SendQueueOverLimit{};
+      case 16:
+        return RefreshedOutside{.principal = random_person(),
+                                .revoked = chance(4),
+                                .denied = chance(4) ? std::optional(random_failure()) : std::nullopt};
       case 6:
         return Draining{std::chrono::seconds(below(30))};
       case 7:
@@ -192,11 +196,19 @@ class Sequence {
   void take(const Event& event) {
     const Phase before = d_.state.phase();
     const bool was_unlisted = unlisted(d_.state, event);
-    const bool awaited = awaits_answer(before, event);
+    bool awaited = awaits_answer(before, event);
     const PrincipalRef old = d_.state.principal();
     State twin = d_.state;
     const std::vector<Action> actions = d_.send(event);
     seen_.insert(d_.state.phase());
+    if (std::holds_alternative<RefreshedOutside>(event) && d_.state.authenticated()) {
+      // It may be refused, and then nothing has changed.
+      awaited = std::ranges::count(actions, ActionKind::kReplacePrincipal, &Action::kind) > 0;
+      require(awaited || d_.state.principal() == old, "3: a refused refresh changes who it is");
+      require(awaited != (std::ranges::count(actions, ActionKind::kRefuseRefresh, &Action::kind) > 0),
+              "7: a refresh neither taken nor refused");
+      require(!awaited || before == Phase::kAuthenticated, "7: two refreshes at once");
+    }
 
     trace_ << name_of(before) << " + " << name_of(event);
     if (const auto* passed = std::get_if<DeadlinePassed>(&event)) {
@@ -228,6 +240,9 @@ class Sequence {
   static Grant grant_of(const Event& event) {
     if (const auto* verified = std::get_if<Verified>(&event)) {
       return {verified->principal, verified->revoked, verified->denied};
+    }
+    if (const auto* outside = std::get_if<RefreshedOutside>(&event)) {
+      return {outside->principal, outside->revoked, outside->denied};
     }
     const auto* rechecked = std::get_if<Rechecked>(&event);
     if (rechecked == nullptr) return {};

@@ -258,6 +258,15 @@ std::vector<Row> refresh_rows() {
       {open, CredentialsReceived{}, kClosing, ended(open, kRateLimited), "over rate", kNow, no_more_refreshes},
       {open, CredentialsReceived{}, kClosing, ended(open, kTokenExpired), "too late", kEnd},
       {at, CredentialsReceived{}, kClosing, ended(at, kRateLimited), "one in flight"},
+      {open, RefreshedOutside{person(20min)}, kAuthenticated, replaced, "by another way"},
+      {open, RefreshedOutside{person(10min, "mallory")}, kAuthenticated, {{kRefuseRefresh, kSubjectChanged}}, "someone else"},
+      {open, RefreshedOutside{person(10min, "alice", "https://evil.example")}, kAuthenticated, {{kRefuseRefresh, kSubjectChanged}}, "another issuer"},
+      {open, RefreshedOutside{person(20min), true}, kAuthenticated, {{kRefuseRefresh, kTokenRevoked}}, "revoked"},
+      {open, RefreshedOutside{person(20min), false, kForbidden}, kAuthenticated, {{kRefuseRefresh, kForbidden}}, "not permitted"},
+      {open, RefreshedOutside{person(-1h)}, kAuthenticated, {{kRefuseRefresh, kTokenExpired}}, "expired"},
+      {open, RefreshedOutside{person(20min)}, kAuthenticated, {{kRefuseRefresh, kRateLimited}}, "over rate", kNow, no_more_refreshes},
+      {open, RefreshedOutside{person(20min)}, kClosing, ended(open, kTokenExpired), "too late", kEnd},
+      {at, RefreshedOutside{person(20min)}, kReauthenticating, {{kRefuseRefresh, kRateLimited}}, "one in flight"},
       {at, proven(2), kAuthenticated, replaced, "permitted"},
       {at, proven(2, person(1min)), kAuthenticated, replaced, "permitted, with less life"},
       {at, proven(2, person(10min, "mallory")), kClosing, ended(at, kSubjectChanged), "subject differs"},
@@ -386,19 +395,20 @@ std::vector<UnlistedPair> unlisted_pairs() {
   const Event message = MessageReceived{};
   const Event delivery = Delivery{};
   const Event recheck = Rechecked{.generation = 1};
+  const Event outside = RefreshedOutside{.principal = alice()};
   const Event close = CloseRequested{};
   const Event peer_closed = PeerClosed{};
   std::vector<UnlistedPair> pairs;
   const auto add = [&pairs](At at, std::initializer_list<Event> events) {
     for (const Event& event : events) pairs.push_back({at, event});
   };
-  add(At::kHead, {credentials, message, delivery, recheck, close, peer_closed});
-  add(At::kMiddleware, {credentials, message, delivery, recheck, close, peer_closed});
+  add(At::kHead, {credentials, message, delivery, recheck, outside, close, peer_closed});
+  add(At::kMiddleware, {credentials, message, delivery, recheck, outside, close, peer_closed});
   add(At::kChecking,
-      {head, parsed, answered, credentials, message, delivery, recheck, close, peer_closed});
-  add(At::kVestibule, {head, parsed, answered, delivery, recheck, close});
+      {head, parsed, answered, credentials, message, delivery, recheck, outside, close, peer_closed});
+  add(At::kVestibule, {head, parsed, answered, delivery, recheck, outside, close});
   add(At::kCheckingMessage,
-      {head, parsed, answered, credentials, message, delivery, recheck, close});
+      {head, parsed, answered, credentials, message, delivery, recheck, outside, close});
   add(At::kOpen, {head, parsed, answered});
   add(At::kRefreshing, {head, parsed, answered});
   return pairs;

@@ -56,7 +56,7 @@ inline std::string_view name_of(Phase phase) {
 }
 
 inline std::string_view name_of(ActionKind kind) {
-  constexpr std::array<std::string_view, 24> kNames{"RejectUpgrade",
+  constexpr std::array<std::string_view, 25> kNames{"RejectUpgrade",
                                                     "AcceptUpgrade",
                                                     "StartVerify",
                                                     "CancelVerify",
@@ -68,6 +68,7 @@ inline std::string_view name_of(ActionKind kind) {
                                                     "Open",
                                                     "ReplacePrincipal",
                                                     "RecheckSubscriptions",
+                                                    "RefuseRefresh",
                                                     "Deliver",
                                                     "SendReady",
                                                     "SendExpiring",
@@ -88,7 +89,7 @@ inline std::string_view name_of(const Event& event) {
   constexpr std::array<std::string_view, std::variant_size_v<Event>> kNames{
       "HeadReceived",    "UpgradeParsed",      "Answered",  "CredentialsReceived",
       "MessageReceived", "Delivery",           "Verified",  "VerifyFailed",
-      "Revoked",         "Rechecked",          "Violation", "CloseRequested",
+      "Revoked",         "Rechecked",          "RefreshedOutside", "Violation", "CloseRequested",
       "DeadlinePassed",  "SendQueueOverLimit", "Draining",  "ClockStepped",
       "PeerClosed",      "TransportLost"};
   return kNames.at(event.index());
@@ -119,6 +120,7 @@ inline std::vector<Event> one_of_each() {
           VerifyFailed{1, Failure::kInvalidToken},
           Revoked{},
           Rechecked{.generation = 1},
+          RefreshedOutside{.principal = person(10min)},
           Violation{Failure::kProtocolError},
           CloseRequested{},
           DeadlinePassed{Deadline::kExpiry},
@@ -144,6 +146,7 @@ inline bool unlisted(const State& state, const Event& event) {
   }
   if (std::holds_alternative<Delivery>(event)) return !state.authenticated();
   if (std::holds_alternative<Rechecked>(event)) return !state.authenticated();
+  if (std::holds_alternative<RefreshedOutside>(event)) return !state.authenticated();
   if (const auto* close = std::get_if<CloseRequested>(&event)) {
     return !close->failure && !state.authenticated();
   }

@@ -134,13 +134,6 @@ std::expected<Config, std::vector<Finding>> load(const std::string& path,
 
 void install(const Config& config, App& app) {
   for (const RouteEntry& entry : config.routes) install_route(entry, app);
-  // For load balancers. A server that drains no longer listens, so whoever is answered is answered
-  // "ready".
-  for (const char* const path : {"/healthz", "/readyz"}) {
-    const bool taken = std::any_of(config.routes.begin(), config.routes.end(),
-                                   [&](const RouteEntry& entry) { return entry.path == path; });
-    if (!taken) app.get(path, [](Request&) { return Response{.body = "ok\n"}; });
-  }
 }
 
 }  // namespace sallyport::config
