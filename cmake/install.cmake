@@ -5,7 +5,7 @@ add_library(sallyport INTERFACE)
 get_property(libraries GLOBAL PROPERTY SALLYPORT_INSTALLED_LIBRARIES)
 # Users get the library, not what only the command needs.
 list(FILTER libraries EXCLUDE REGEX "^sallyport_(config|main)")
-target_link_libraries(sallyport INTERFACE sallyport_verifiers sallyport_server)
+target_link_libraries(sallyport INTERFACE sallyport_verifiers sallyport_store sallyport_server)
 target_compile_features(sallyport INTERFACE cxx_std_23)
 add_library(sallyport::sallyport ALIAS sallyport)
 

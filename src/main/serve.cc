@@ -38,6 +38,7 @@ void tell_what_needs_a_restart(const LogSink& log, const config::Config& then, c
   tell(then.run.listen != now.run.listen, "server.listen");
   tell(then.run.workers != now.run.workers, "server.workers");
   tell(then.run.drain != now.run.drain, "server.drain");
+  tell(then.store.sqlite_file != now.store.sqlite_file, "store");
   tell(then.log.level != now.log.level || then.log.format != now.log.format, "log");
 }
 
@@ -50,6 +51,10 @@ App load_anew(const ServeCommand& command, const config::Config& then, const Log
            .fields = {{"file", finding.file}, {"line", std::int64_t{finding.line}}, {"detail", finding.text}}});
     }
     throw std::runtime_error(command.config + " has errors");
+  }
+  if (config->routes.empty() && !then.routes.empty()) {
+    // An editor or a script that has not finished writing; nobody means to close every socket like this.
+    throw std::runtime_error(command.config + " has no [[route]]");
   }
   log_warnings(log, config->warnings);
   tell_what_needs_a_restart(log, then, *config);
@@ -78,6 +83,7 @@ int serve(const ServeCommand& command) {
   try {
     AppOptions options = config->app;
     options.log = watch_faults(log, fault, true);
+    if (!config->store.sqlite_file.empty()) options.store = sqlite_store(config->store.sqlite_file);
     App app(std::move(options));
     config::install(*config, app);
     hangups.answer([&] { (void)app.reload([&] { return load_anew(command, *config, log); }); });

@@ -31,9 +31,9 @@ void Connection::start_verify() {
                                         std::move(*std::exchange(handshake_->credential(), {}))));
   }
   SALLYPORT_ASSERT(verification_ != nullptr);
-  const VerificationCache::Key& key = verification_->cache_key(route_->index);
+  const VerificationCache::Key& key = verification_->cache_key(route_->cache_name());
   WorkerMetrics& metrics = worker_.metrics();
-  if (const auto cached = worker_.cache().find(key, worker_.now().wall)) {
+  if (const auto cached = worker_.known(key, worker_.now().wall)) {
     ++metrics.cache_hits;
     verification_->set_accepted_by(cached.verifier);
     return verified(generation, Verdict::accept(cached.principal));
@@ -87,7 +87,7 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
 // between this and the connection's entry into the worker's indexes.
 void Connection::commit(std::uint32_t generation, const auth::PrincipalRef& proven) {
   if (verification_ != nullptr && verification_->cacheable()) {
-    worker_.cache().insert(verification_->cache_key(route_->index), proven, verification_->accepted_by());
+    worker_.remember(verification_->cache_key(route_->cache_name()), proven, verification_->accepted_by());
   }
   const bool first = state_.phase() == auth::Phase::kVerifying;
   // One that comes too late: the machine discards it.
@@ -145,7 +145,7 @@ Failure Connection::refused(const Verdict& verdict) {
     admission.failed(address_, now);
     // One that is not valid yet may be so in a moment.
     if (verification_ != nullptr && failure != Failure::kTokenNotYetValid) {
-      worker_.refusals().insert(verification_->cache_key(route_->index), failure, now);
+      worker_.refusals().insert(verification_->cache_key(route_->cache_name()), failure, now);
     }
   }
   if (handshake_ != nullptr) handshake_->set_detail(verdict.detail());

@@ -36,9 +36,13 @@ struct WsRoute {
   std::vector<auth::ChannelPermit> permits;
   std::vector<std::string> wanted_fields;  ///< what any of its verifiers wants to see of the header
   auth::CloseProfile close_profile = auth::CloseProfile::kIana;
-  std::uint32_t index = 0;  ///< names the route's verifiers in caches
+  std::uint32_t index = 0;  ///< its place in the table
   std::uint64_t site_number = 0;  ///< which site it belongs to, `Site::number`
 
+  /// Names its verifiers in caches, among those of all sites.
+  [[nodiscard]] std::uint32_t cache_name() const noexcept {
+    return (static_cast<std::uint32_t>(site_number) << 12) + index;
+  }
   [[nodiscard]] bool first_message() const noexcept {
     return spec.auth.from.contains(CredentialKind::kFirstMessage);
   }

@@ -38,6 +38,7 @@ struct Shared {
   Admission admission;                        // thread-safe
   TicketStore tickets;                        // thread-safe
   SubjectTable subjects;                      // thread-safe
+  SharedVerificationCache verified;           // thread-safe
   boost::asio::io_context* control = nullptr; // runs on the control thread
   Revocations revocations{*this};             // the control thread's
   std::string node;                           // this process among others

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <unordered_set>
+#include <utility>
 
 #include "core/auth/state_machine.h"
 #include "core/base/clock.h"
@@ -67,6 +70,32 @@ class VerificationCache {
   // One node an entry: a list for the order of use would cost every connection another eighty bytes.
   std::unordered_set<Entry, Hash, Equal> entries_;
   std::size_t hand_ = 0;  // the bucket at which the search for a victim goes on
+};
+
+/// What all workers have verified, for the one that does not know it yet: a client comes back to any of them.
+/// Thread-safe; asked only when a worker's own cache does not know, before it verifies.
+class SharedVerificationCache {
+ public:
+  [[nodiscard]] VerificationCache::Found find(const VerificationCache::Key& key, base::WallTime now) {
+    Part& mine = part(key);
+    const std::lock_guard lock(mine.mutex);
+    return mine.cache.find(key, now);
+  }
+  void insert(const VerificationCache::Key& key, auth::PrincipalRef principal, std::uint8_t verifier) {
+    Part& mine = part(key);
+    const std::lock_guard lock(mine.mutex);
+    mine.cache.insert(key, std::move(principal), verifier);
+  }
+
+ private:
+  struct Part {
+    std::mutex mutex;
+    VerificationCache cache;
+  };
+  [[nodiscard]] Part& part(const VerificationCache::Key& key) noexcept {
+    return parts_[key.digest.back() % parts_.size()];
+  }
+  std::array<Part, 16> parts_;
 };
 
 }  // namespace sallyport::server

@@ -123,8 +123,8 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::authenticate() {
 awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
   const base::Now now = read_clocks();
   const auto verification = std::make_shared<Verification>(verifier_of(route_), credential_);
-  const VerificationCache::Key key = verification->cache_key(route_->index);
-  if (auto cached = worker_.cache().find(key, now.wall)) {
+  const VerificationCache::Key key = verification->cache_key(route_->cache_name());
+  if (auto cached = worker_.known(key, now.wall)) {
     verifier_ = cached.verifier;
     co_return std::move(cached.principal);
   }
@@ -146,7 +146,7 @@ awaitable<std::expected<auth::PrincipalRef, Refused>> Visit::verify() {
     if (auth::authority_end_of(*verdict.principal()) <= now.wall) {
       co_return std::unexpected(Refused{Failure::kTokenExpired});
     }
-    if (verification->cacheable()) worker_.cache().insert(key, verdict.principal(), verifier_);
+    if (verification->cacheable()) worker_.remember(key, verdict.principal(), verifier_);
     co_return verdict.principal();
   }
   const Failure failure = nobody ? Failure::kInvalidToken : verdict.failure();

@@ -307,6 +307,19 @@ Connection* Worker::find(std::uint32_t slot, std::uint32_t generation) noexcept 
   return slots_[slot].connection.get();
 }
 
+VerificationCache::Found Worker::known(const VerificationCache::Key& key, base::WallTime now) {
+  if (auto mine = cache_.find(key, now)) return mine;
+  if (shared_.workers.size() == 1) return {};
+  auto others = shared_.verified.find(key, now);
+  if (others) cache_.insert(key, others.principal, others.verifier);
+  return others;
+}
+
+void Worker::remember(const VerificationCache::Key& key, const auth::PrincipalRef& who, std::uint8_t verifier) {
+  cache_.insert(key, who, verifier);
+  if (shared_.workers.size() > 1) shared_.verified.insert(key, who, verifier);
+}
+
 // ---- Turns
 
 std::string& Worker::cork(Connection& connection) {

@@ -112,7 +112,9 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   [[nodiscard]] const SiteRef& site() const noexcept { return site_; }
   [[nodiscard]] io::Loop& loop() noexcept { return loop_; }
   [[nodiscard]] Hub& hub() noexcept { return hub_; }
-  [[nodiscard]] VerificationCache& cache() noexcept { return cache_; }
+  /// Whether the credential has been verified before, by this worker or another one.
+  [[nodiscard]] VerificationCache::Found known(const VerificationCache::Key& key, base::WallTime now);
+  void remember(const VerificationCache::Key& key, const auth::PrincipalRef& who, std::uint8_t verifier);
   [[nodiscard]] RefusalCache& refusals() noexcept { return refusals_; }
   [[nodiscard]] base::Now now() const noexcept { return loop_.now(); }
   /// For what must be true at this moment, however long the turn has taken until now.

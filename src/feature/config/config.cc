@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/base/secret.h"
 #include "feature/config/reading.h"
 #include "feature/config/route_section.h"
 #include "feature/config/server_section.h"
@@ -17,6 +18,9 @@
 
 namespace sallyport::config {
 namespace {
+
+constexpr std::size_t kTokenBytesMin = 16;
+constexpr std::size_t kTokenBytesMax = 4096;
 
 std::unexpected<std::vector<Finding>> only(const std::string& file, int line, std::string text) {
   return std::unexpected(std::vector<Finding>{
@@ -94,7 +98,22 @@ Files Files::system() {
                 std::error_code error;
                 const auto real = std::filesystem::canonical(path, error);
                 return !error && std::filesystem::is_directory(real, error);
-              }};
+              },
+          .token_fault = [](const std::string& path) -> std::string {
+            std::string text;
+            try {
+              text = read_file(path, kTokenBytesMax);
+            } catch (const std::runtime_error& error) {
+              return error.what();
+            }
+            while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+            const std::size_t size = text.size();
+            base::wipe(text.data(), text.size());
+            if (size < kTokenBytesMin) {
+              return path + ": a token of at least 16 characters is needed; make one with: openssl rand -hex 32";
+            }
+            return {};
+          }};
 }
 
 std::expected<Config, std::vector<Finding>> parse(std::string_view text, const std::string& file,

@@ -59,12 +59,26 @@ struct RouteEntry {
   std::string root = {};
 };
 
+/// `[store]`.
+struct StoreSettings {
+  std::string sqlite_file = {};  ///< empty: in memory
+};
+
+/// `[admin]`.
+struct AdminSettings {
+  std::vector<std::string> listen = {};  ///< loopback addresses
+  std::string token_file = {};
+  std::vector<std::string> hosts = {};   ///< names other than loopback's under which it may be reached
+};
+
 /// A configuration without errors. File names in it are relative to the working directory no more:
 /// they have been joined to the configuration file's folder.
 struct Config {
   AppOptions app = {};  ///< `log` is not set: whoever runs the app owns the log
   RunOptions run = {};
   LogSettings log = {};
+  StoreSettings store = {};
+  std::optional<AdminSettings> admin = {};
   std::vector<VerifierEntry> verifiers = {};
   std::vector<RouteEntry> routes = {};
   std::vector<Finding> warnings = {};
@@ -83,6 +97,8 @@ struct Files {
   /// empty if they can.
   std::function<std::string(const Tls& tls)> clients_fault;
   std::function<bool(const std::string& path)> is_folder;
+  /// Why the file is no admin token; empty if it is one.
+  std::function<std::string(const std::string& path)> token_fault;
 
   /// The file system's.
   [[nodiscard]] static Files system();

@@ -79,14 +79,17 @@ channel = "room/{param.room}"
 scopes = []
 )";
 
-TEST(Reference, IsTakenButForWhatIsNotAvailableYet) {
+TEST(Reference, IsTakenAsAWhole) {
   EXPECT_EQ(findings_of(kReference),
-            "19: error: not available in this version: [admin]\n"
             "31: warning: verifier main: algorithms has several families (ECDSA, RSA) for one key "
             "source; keep what "
-            "the issuer signs with\n"
-            "51: error: route /chat/:room: not available in this version: connections_per_subject\n"
-            "52: error: route /chat/:room: not available in this version: when_full\n");
+            "the issuer signs with\n");
+  const auto config = parse_fake(kReference);
+  ASSERT_TRUE(config.has_value());
+  ASSERT_TRUE(config->admin.has_value());
+  EXPECT_EQ(config->admin->listen, std::vector<std::string>{"127.0.0.1:9090"});
+  EXPECT_EQ(config->admin->token_file, "conf/admin.token");
+  EXPECT_EQ(config->routes.front().route->limits.connections_per_subject, 32U);
 }
 
 std::string after_good(std::string_view text) {
@@ -94,12 +97,47 @@ std::string after_good(std::string_view text) {
 }
 
 TEST(Reference, RefusesOtherStoresByName) {
-  EXPECT_EQ(after_good("[store]\nkind = \"sqlite\"\npath = \"x.db\"\n"),
-            "12: error: [store]: not available in this version: kind = \"sqlite\"\n"
-            "13: error: [store]: not available in this version: path\n");
   EXPECT_EQ(after_good("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1\"\n"),
             "12: error: [store]: not available in this version: kind = \"redis\"\n"
             "13: error: [store]: not available in this version: url\n");
+}
+
+TEST(Store, IsAFileOrMemory) {
+  const auto config = parse_fake(std::string(kGood) + "[store]\nkind = \"sqlite\"\npath = \"x.db\"\nkeep = \"7d\"\n");
+  ASSERT_TRUE(config.has_value());
+  EXPECT_EQ(config->store.sqlite_file, "conf/x.db");
+  EXPECT_EQ(config->app.keep_revocations, std::chrono::days(7));
+  EXPECT_EQ(parse_fake(kGood)->store.sqlite_file, "");
+  EXPECT_EQ(after_good("[store]\nkind = \"sqlite\"\n"),
+            "12: error: [store]: path is missing; name the file that keeps revocations, such as \"sallyport.db\"\n");
+  EXPECT_EQ(after_good("[store]\nkind = \"memory\"\npath = \"x.db\"\n"),
+            "13: error: [store]: path belongs to kind = \"sqlite\"; in memory nothing is kept in a file\n");
+  EXPECT_NE(after_good("[store]\nkind = \"sqlit\"\n").find("sqlite"), std::string::npos);
+  EXPECT_NE(after_good("[store]\nkeep = \"1s\"\n").find("12: error: [store]: keep"), std::string::npos);
+}
+
+TEST(Admin, NeedsATokenAndStaysOnLoopback) {
+  EXPECT_EQ(after_good("[admin]\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]\ntoken_file = \"admin.token\"\n"), "");
+  EXPECT_NE(after_good("[admin]\nlisten = \"127.0.0.1:1\"\n").find("11: error: [admin]: token_file is missing"),
+            std::string::npos);
+  EXPECT_NE(after_good("[admin]\ntoken_file = \"admin.token\"\n").find("11: error: [admin]: listen is missing"),
+            std::string::npos);
+  EXPECT_NE(after_good("[admin]\nlisten = \"0.0.0.0:1\"\ntoken_file = \"admin.token\"\n")
+                .find("12: error: [admin]: listen: \"0.0.0.0:1\" is not a loopback address"),
+            std::string::npos);
+  EXPECT_NE(after_good("[admin]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"none\"\n")
+                .find("13: error: [admin]: conf/none: cannot be opened"),
+            std::string::npos);
+  EXPECT_NE(after_good("[admin]\nlisten = 9090\ntoken_file = \"admin.token\"\n").find("12: error: [admin]: listen"),
+            std::string::npos);
+}
+
+TEST(RouteKeys, ForOneSubjectAndForResume) {
+  const auto with = [](const std::string& lines) { return after_good(lines); };
+  EXPECT_EQ(with("connections_per_subject = 0\nwhen_full = \"reject\"\n"), "");
+  EXPECT_NE(with("when_full = \"evict\"\n").find("11: error: route /echo: when_full must be"), std::string::npos);
+  EXPECT_EQ(with("resume = \"1m\"\n"),
+            "11: error: route /echo: resume belongs to a route with handler = \"hub\"\n");
 }
 
 TEST(Reference, RefusesTheKeysOfOtherVerifierTypesByName) {

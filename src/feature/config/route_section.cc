@@ -22,15 +22,14 @@ using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 using namespace sallyport::literals;
 
-constexpr std::array<std::string_view, 22> kWebSocketKeys{
+constexpr std::array<std::string_view, 25> kWebSocketKeys{
     "verifiers",          "credentials",    "origins",       "scopes",        "claims",
     "allow_addresses",    "deny_addresses", "reject",        "close_codes",   "auth_timeout",
     "pre_auth_bytes",     "refresh_lead",   "max_session",   "message_bytes", "messages_per_second",
     "send_queue_bytes",   "slow_consumer",  "ping_interval", "idle_timeout",  "compression",
-    "insecure_anonymous", "permit"};
-constexpr std::array<std::string_view, 6> kLaterKeys{
-    "connections_per_subject", "when_full", "upstream",
-    "upstream_path",           "identity",  "forward_credentials"};
+    "insecure_anonymous", "permit",         "resume",        "when_full",     "connections_per_subject"};
+constexpr std::array<std::string_view, 4> kLaterKeys{"upstream", "upstream_path", "identity",
+                                                    "forward_credentials"};
 
 constexpr milliseconds kDay = 24h;
 
@@ -155,6 +154,7 @@ class RouteReader {
         {{"close", SlowConsumer::kClose}, {"drop_oldest", SlowConsumer::kDropOldest}});
     section_.read_boolean("compression", route.compression);
     if (entry_.handler == Handler::kHub) {
+      section_.read_duration("resume", route.resume, {0ms, 1h});
       read_permits(section_, reading_, pattern_ ? &*pattern_ : nullptr, route);
       if (!section_.has("permit")) {
         section_.warning(
@@ -163,6 +163,7 @@ class RouteReader {
       }
     } else {
       section_.refuse("permit", "permit belongs to a route with handler = \"hub\"");
+      section_.refuse("resume", "resume belongs to a route with handler = \"hub\"");
     }
     check_origins(route);
     entry_.route = std::move(route);
@@ -180,6 +181,9 @@ class RouteReader {
     section_.read_size("send_queue_bytes", limits.send_queue_bytes, {1_B, 1024_MiB});
     section_.read_duration("ping_interval", limits.ping_interval, {1ms, kDay});
     section_.read_duration("idle_timeout", limits.idle_timeout, {1s, 7 * kDay});
+    section_.read_integer("connections_per_subject", limits.connections_per_subject, {0, 1'000'000});
+    section_.read_choice("when_full", limits.when_full,
+                         {{"evict_oldest", WhenFull::kEvictOldest}, {"reject", WhenFull::kReject}});
   }
 
   // Verifiers, or the word that says there are none.

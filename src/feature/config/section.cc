@@ -157,6 +157,14 @@ std::optional<std::vector<PlacedText>> Section::read_texts(std::string_view key)
   return texts;
 }
 
+std::optional<std::vector<PlacedText>> Section::read_text_or_texts(std::string_view key) {
+  const Entry* const entry = table_.find(key);
+  if (entry == nullptr || !std::holds_alternative<std::string>(entry->node.value)) return read_texts(key);
+  std::string text;
+  if (!read_string(key, text)) return std::nullopt;
+  return std::vector<PlacedText>{{std::move(text), entry->node.line}};
+}
+
 const Node* Section::read_any(std::string_view key) {
   const Entry* const entry = take(key);
   return entry == nullptr ? nullptr : &entry->node;

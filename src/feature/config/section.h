@@ -59,6 +59,8 @@ class Section {
 
   /// Nothing if the key is absent or not a list of non-empty strings.
   [[nodiscard]] std::optional<std::vector<PlacedText>> read_texts(std::string_view key);
+  /// Likewise; one string counts as a list of one.
+  [[nodiscard]] std::optional<std::vector<PlacedText>> read_text_or_texts(std::string_view key);
   [[nodiscard]] const Node* read_any(std::string_view key);
   [[nodiscard]] const Entry* read_table(std::string_view key);
   /// The tables of `[[key]]`; `spelled` is how to write them.

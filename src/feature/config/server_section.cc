@@ -9,6 +9,7 @@
 #include "core/http/address.h"
 #include "core/http/origin.h"
 #include "feature/config/spelling.h"
+#include "feature/config/store_section.h"
 #include "io/address.h"
 
 namespace sallyport::config {
@@ -166,6 +167,7 @@ void read_limits(Section& server, Reading& reading, Config& config) {
   section.read_integer("pending", limits.pending, {1, kPendingMax});
   section.read_integer("pending_per_address", limits.pending_per_address, {1, kPendingMax});
   section.read_rate("failures_per_address", limits.failures_per_address);
+  section.read_rate("verifications", limits.verifications);
   section.finish();
 }
 
@@ -183,7 +185,7 @@ void read_server_table(Section& root, Reading& reading, Config& config) {
   read_trusted_proxies(server, config);
   read_limits(server, reading, config);
   for (const char* const key : {"handshake_timeout", "header_bytes", "pending",
-                                "pending_per_address", "failures_per_address"}) {
+                                "pending_per_address", "failures_per_address", "verifications"}) {
     server.refuse(key, std::string(key) + " belongs into [server.limits]");
   }
   for (const char* const key : {"certificate", "key", "client_ca", "client_certificate"}) {
@@ -207,33 +209,13 @@ void read_log(Section& root, Reading& reading, Config& config) {
   log.finish();
 }
 
-// Only the store that is not one is there: what is kept lives in memory.
-void read_store(Section& root, Reading& reading) {
-  const Entry* const entry = root.read_table("store");
-  if (entry == nullptr) return;
-  Section store(table_of(*entry), entry->node.line, "[store]", reading.findings);
-  std::string kind;
-  if (store.read_string("kind", kind) && kind != "memory") {
-    const std::string words[] = {"memory", "sqlite", "redis"};
-    if (kind == words[1] || kind == words[2]) {
-      store.error(store.line_of("kind"), not_available("kind = " + in_quotes(kind)));
-    } else {
-      store.error(store.line_of("kind"), "kind must be " + alternatives(words) + ", not " +
-                                             in_quotes(kind) + did_you_mean(kind, words));
-    }
-  }
-  store.unavailable("path");
-  store.unavailable("url");
-  store.finish();
-}
-
 }  // namespace
 
 void read_server(Section& root, Reading& reading, Config& config) {
   read_server_table(root, reading, config);
   read_log(root, reading, config);
-  read_store(root, reading);
-  root.refuse("admin", not_available("[admin]"));
+  read_store(root, reading, config);
+  read_admin(root, reading, config);
 }
 
 }  // namespace sallyport::config

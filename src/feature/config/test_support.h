@@ -116,7 +116,10 @@ inline Files fake_files() {
       .is_folder =
           [](const std::string& path) {
             return path == "conf/site" || path == "/srv/site";
-          }};
+          },
+      .token_fault = [](const std::string& path) -> std::string {
+        return path == "conf/admin.token" ? "" : path + ": cannot be opened";
+      }};
 }
 
 inline std::expected<Config, std::vector<Finding>> parse_fake(std::string_view text) {

@@ -11,15 +11,15 @@ const running = new Set();
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
 
 export const echo = (path, more = {}) =>
-  ({ path, handler: 'echo', verifiers: ['main'], credentials: ['header'], ...more });
+  ({ path, handler: 'echo', verifiers: ['main'], credentials: ['header'], connections_per_subject: 0, ...more });
 export const hub = (path, permit, more = {}) =>
-  ({ path, handler: 'hub', verifiers: ['main'], credentials: ['header'], ...more, permit });
+  ({ path, handler: 'hub', verifiers: ['main'], credentials: ['header'], connections_per_subject: 0, ...more, permit });
 
 /**
  * A configuration: two workers, one verifier "main" of `issuer`, and so many refusals allowed that only the
  * tests of that limit meet it.
  */
-export function configuration({ issuer, verifiers = {}, routes, server = {}, limits = {}, tls, log = {} }) {
+export function configuration({ issuer, verifiers = {}, routes, server = {}, limits = {}, tls, log = {}, admin, store }) {
   const verifier = { ...verifiers };
   if (issuer) verifier.main = issuer.verifier();
   return {
@@ -28,6 +28,8 @@ export function configuration({ issuer, verifiers = {}, routes, server = {}, lim
       limits: { failures_per_address: '1000000/1m', ...limits },
       ...(tls ? { tls } : {}),
     },
+    ...(admin ? { admin } : {}),
+    ...(store ? { store } : {}),
     log: { level: 'debug', format: 'json', ...log },
     verifier,
     route: routes,
@@ -37,7 +39,7 @@ export function configuration({ issuer, verifiers = {}, routes, server = {}, lim
 export class Server {
   /** `config` is the argument of `configuration`, or text; the promise ends when all listeners accept. */
   static async start(config, options = {}) {
-    const listeners = config.server?.listen?.length ?? 1;
+    const listeners = (config.server?.listen?.length ?? 1) + (config.admin ? 1 : 0);
     const server = new Server(typeof config === 'string' ? config : toml(configuration(config)), options);
     await server.#listening(listeners);
     return server;
@@ -67,7 +69,8 @@ export class Server {
     await eventually(() => this.exit || seen().length >= count, 'listening');
     if (this.exit) throw new Error(`the server ended (${JSON.stringify(this.exit)}): ${this.stderr}`);
     this.urls = seen();
-    this.url = this.urls[0];
+    this.url = this.urls.find((url) => url.startsWith('ws'));
+    this.admin_url = this.urls.find((url) => url.startsWith('http'));
     this.port = Number(new URL(this.url).port);
     this.secure = this.url.startsWith('wss:');
     this.origin = `${this.secure ? 'https' : 'http'}://127.0.0.1:${this.port}`;
