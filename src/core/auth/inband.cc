@@ -43,9 +43,10 @@ std::optional<std::string> take_string(std::string_view& text) {
   return std::nullopt;
 }
 
-constexpr std::array<std::pair<std::string_view, ControlType>, 5> kTypes{{
+constexpr std::array<std::pair<std::string_view, ControlType>, 6> kTypes{{
     {"auth", ControlType::kAuth},
     {"refresh", ControlType::kRefresh},
+    {"resume", ControlType::kResume},
     {"subscribe", ControlType::kSubscribe},
     {"unsubscribe", ControlType::kUnsubscribe},
     {"publish", ControlType::kPublish},
@@ -143,11 +144,27 @@ std::expected<ControlMessage, ControlError> parse_control(std::string_view text)
   if (known == kTypes.end()) return fault();
   message.type = known->second;
 
+  const auto secret = [&](std::string_view member, base::Secret& out) {
+    auto value_text = string_member(object, member);
+    if (!value_text || value_text->empty()) return false;
+    out = base::Secret(*value_text);
+    base::wipe(value_text->data(), value_text->size());
+    return true;
+  };
   if (message.type == ControlType::kAuth || message.type == ControlType::kRefresh) {
-    auto token = string_member(object, "token");
-    if (!token || token->empty()) return fault();
-    message.token = base::Secret(*token);
-    base::wipe(token->data(), token->size());
+    if (!secret("token", message.token)) return fault();
+    if (message.type == ControlType::kRefresh) return message;
+  }
+  if (message.type == ControlType::kAuth || message.type == ControlType::kResume) {
+    // A client that has none yet may say null.
+    const boost::json::value* const resume = object.if_contains("resume");
+    const bool none = message.type == ControlType::kAuth && (resume == nullptr || resume->is_null());
+    if (none) return message;
+    if (!secret("resume", message.resume)) return fault();
+    if (const boost::json::value* const received = object.if_contains("received")) {
+      if (!received->is_int64() || received->get_int64() < 0) return fault();
+      message.received = static_cast<std::uint64_t>(received->get_int64());
+    }
     return message;
   }
   auto channel = string_member(object, "channel");
@@ -160,10 +177,21 @@ std::expected<ControlMessage, ControlError> parse_control(std::string_view text)
   return message;
 }
 
-std::string ready_message(std::string_view connection, const Principal& who) {
-  return "{\"type\":\"ready\",\"connection\":" + json_quote(connection) +
-         ",\"subject\":" + json_quote(who.subject) + ",\"expires_at\":" + seconds_of(who.expires_at) +
-         "}";
+std::string ready_message(std::string_view connection, const Principal& who, std::string_view resume) {
+  std::string message = "{\"type\":\"ready\",\"connection\":" + json_quote(connection) +
+                        ",\"subject\":" + json_quote(who.subject) +
+                        ",\"expires_at\":" + seconds_of(who.expires_at);
+  if (!resume.empty()) message += ",\"resume\":" + json_quote(resume);
+  return message + "}";
+}
+
+std::string resumed_message(const std::vector<std::string>& channels, bool gap, std::string_view id) {
+  std::string message = "{\"type\":\"resumed\",\"channels\":[";
+  for (const std::string& channel : channels) {
+    if (&channel != channels.data()) message += ',';
+    message += json_quote(channel);
+  }
+  return message + "],\"gap\":" + (gap ? "true" : "false") + id_member(id) + "}";
 }
 
 std::string expiring_message(const Principal& who, base::WallTime now) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/secret.h"
@@ -14,7 +15,7 @@
 
 namespace sallyport::auth {
 
-enum class ControlType : std::uint8_t { kAuth, kRefresh, kSubscribe, kUnsubscribe, kPublish };
+enum class ControlType : std::uint8_t { kAuth, kRefresh, kResume, kSubscribe, kUnsubscribe, kPublish };
 
 struct ControlMessage {
   ControlType type;
@@ -22,6 +23,9 @@ struct ControlMessage {
   std::string channel;  ///< of the channel messages
   std::string data;     ///< of publish: JSON text
   std::string id;       ///< the client's id as JSON text; empty if there is none
+  base::Secret resume = {};  ///< of auth and resume: where another connection stopped; empty if auth has none
+  /// Likewise: how many publications arrived on that connection, if the client has counted.
+  std::optional<std::uint64_t> received = {};
 };
 
 /// The value of "type" if `text` is an object whose first member is "type" with a string value; a cheap
@@ -37,7 +41,11 @@ struct ControlError {
 [[nodiscard]] std::expected<ControlMessage, ControlError> parse_control(std::string_view text);
 
 // What the server says. `id` is JSON text as it came, or empty.
-[[nodiscard]] std::string ready_message(std::string_view connection, const Principal& who);
+/// `resume` is the token for going on where this connection will stop; empty if that is not possible.
+[[nodiscard]] std::string ready_message(std::string_view connection, const Principal& who,
+                                        std::string_view resume = {});
+/// The connection goes on where another one stopped, in these channels. `gap`: something is lost.
+[[nodiscard]] std::string resumed_message(const std::vector<std::string>& channels, bool gap, std::string_view id);
 [[nodiscard]] std::string expiring_message(const Principal& who, base::WallTime now);
 [[nodiscard]] std::string refreshed_message(const Principal& who);
 [[nodiscard]] std::string error_message(std::string_view reason, std::string_view id);

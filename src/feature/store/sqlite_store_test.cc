@@ -84,7 +84,9 @@ class SqliteStoreTest : public ::testing::Test {
   const std::string path_ = folder_ + "/sallyport.db";
 };
 
-#define EXPECT_SAYS(text, words) EXPECT_NE((text).find(words), std::string::npos) << (text)
+void expect_says(const std::string& text, std::string_view words, const ::testing::Message& where = {}) {
+  EXPECT_NE(text.find(words), std::string::npos) << text << ' ' << where;
+}
 
 TEST_F(SqliteStoreTest, BeginsWithNothing) {
   const Store::Contents found = contents();
@@ -214,7 +216,7 @@ TEST_F(SqliteStoreTest, RefusesAFileThatOthersMayReadOrChange) {
   ASSERT_TRUE(opened()->write({.put = {revocation(1, "alice")}}));
   for (const unsigned mode : {0640U, 0604U, 0620U, 0602U}) {
     std::filesystem::permissions(path_, std::filesystem::perms(mode));
-    EXPECT_SAYS(fault(), "chmod 600");
+    expect_says(fault(), "chmod 600");
   }
   std::filesystem::permissions(path_, std::filesystem::perms(0600));
   EXPECT_EQ(fault(), "");
@@ -232,26 +234,26 @@ TEST_F(SqliteStoreTest, TakesEveryPathForTheNameOfAFile) {
     EXPECT_EQ(contents_of(name).revocations.size(), 1U) << name;
   }
   std::filesystem::current_path(before);
-  EXPECT_SAYS(fault(""), "file name");
+  expect_says(fault(""), "file name");
 }
 
 TEST_F(SqliteStoreTest, RefusesWhatIsNotADatabase) {
   std::ofstream(path_) << std::string(10'000, 'x');
   std::filesystem::permissions(path_, std::filesystem::perms(0600));
-  EXPECT_SAYS(fault(), "is not an SQLite database; name another file");
+  expect_says(fault(), "is not an SQLite database; name another file");
   EXPECT_EQ(std::filesystem::file_size(path_), 10'000U) << "nor touches it";
 }
 
 TEST_F(SqliteStoreTest, RefusesTheDatabaseOfAnotherProgram) {
   execute("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('mine')");
-  EXPECT_SAYS(fault(), "another program");
+  expect_says(fault(), "another program");
   execute("INSERT INTO notes VALUES ('still')");
 }
 
 TEST_F(SqliteStoreTest, RefusesTheFileOfANewerVersion) {
   ASSERT_TRUE(opened()->write({.put = {revocation(1, "alice")}}));
   execute("PRAGMA user_version = 2");
-  EXPECT_SAYS(fault(), "another version of sallyport");
+  expect_says(fault(), "another version of sallyport");
   execute("PRAGMA user_version = 1");
   EXPECT_EQ(contents().revocations.size(), 1U);
 }
@@ -281,11 +283,11 @@ TEST_F(SqliteStoreTest, RefusesADamagedFileAndSaysWhatToDo) {
     std::fill_n(broken.begin() + static_cast<std::ptrdiff_t>(page * 4096), 4096, '\x5a');
     std::ofstream(path_, std::ios::binary) << broken;
     const std::string said = fault();
-    EXPECT_SAYS(said, "is damaged") << page;
-    EXPECT_SAYS(said, "restore a copy, or move it away") << page;
+    expect_says(said, "is damaged", ::testing::Message() << page);
+    expect_says(said, "restore a copy, or move it away", ::testing::Message() << page);
   }
   std::ofstream(path_, std::ios::binary) << whole.substr(0, whole.size() / 2);
-  EXPECT_SAYS(fault(), "is damaged");
+  expect_says(fault(), "is damaged");
   std::ofstream(path_, std::ios::binary) << whole;
   EXPECT_EQ(contents().revocations.size(), 2'000U);
 }
@@ -302,25 +304,25 @@ TEST_F(SqliteStoreTest, RefusesRowsThatMakeNoSense) {
       {"UPDATE seen_token SET digest = x'00'", "DELETE FROM seen_token"}};
   for (const auto& [breaks, mends] : damage) {
     execute(breaks);
-    EXPECT_SAYS(fault(), "is damaged") << breaks;
+    expect_says(fault(), "is damaged", ::testing::Message() << breaks);
     execute(mends);
     EXPECT_EQ(fault(), "") << breaks;
   }
 }
 
 TEST_F(SqliteStoreTest, SaysWhatIsWrongWithThePath) {
-  EXPECT_SAYS(fault(folder_ + "/missing/sallyport.db"), "folder must exist");
-  EXPECT_SAYS(fault(folder_), "is not a file");
+  expect_says(fault(folder_ + "/missing/sallyport.db"), "folder must exist");
+  expect_says(fault(folder_), "is not a file");
 }
 
 TEST_F(SqliteStoreTest, RefusesAFolderThatCannotBeWritten) {
   std::filesystem::permissions(folder_, std::filesystem::perms(0555));
-  EXPECT_SAYS(in_child([&] { return fault(); }, true), "writable by this user");
+  expect_says(in_child([&] { return fault(); }, true), "writable by this user");
   std::filesystem::permissions(folder_, std::filesystem::perms(0777));
   ASSERT_EQ(in_child([&] { return fault(); }, true), "");
   // The file is there, but not the room for the log beside it.
   std::filesystem::permissions(folder_, std::filesystem::perms(0555));
-  EXPECT_SAYS(in_child([&] { return fault(); }, true), "writable by this user");
+  expect_says(in_child([&] { return fault(); }, true), "writable by this user");
   std::filesystem::permissions(folder_, std::filesystem::perms(0777));
 }
 
@@ -328,7 +330,7 @@ TEST_F(SqliteStoreTest, RefusesAFileThatCannotBeWritten) {
   std::filesystem::permissions(folder_, std::filesystem::perms(0777));
   ASSERT_EQ(in_child([&] { return fault(); }, true), "");
   std::filesystem::permissions(path_, std::filesystem::perms(0400));
-  EXPECT_SAYS(in_child([&] { return fault(); }, true), "may not be written");
+  expect_says(in_child([&] { return fault(); }, true), "may not be written");
 }
 
 TEST_F(SqliteStoreTest, SaysThatTheDiskIsFullAndLosesNothing) {
@@ -337,7 +339,8 @@ TEST_F(SqliteStoreTest, SaysThatTheDiskIsFullAndLosesNothing) {
   {
     const auto store = opened({.pages_max = 40});
     for (std::uint64_t id = 1; said.empty() && id < 10'000; ++id) {
-      const auto written = store->write({.put = {revocation(id, "secret-subject-" + std::to_string(id))}});
+      const std::string subject = "secret-subject-" + std::to_string(id) + std::string(1'000, 'x');
+      const auto written = store->write({.put = {revocation(id, subject)}});
       if (written) {
         acknowledged = id;
       } else {
@@ -346,7 +349,7 @@ TEST_F(SqliteStoreTest, SaysThatTheDiskIsFullAndLosesNothing) {
     }
     EXPECT_TRUE(store->write({.erase = {1, 2, 3}})) << "there is still room for less";
   }
-  EXPECT_SAYS(said, "full");
+  expect_says(said, "full");
   EXPECT_EQ(said.find("secret-subject"), std::string::npos) << said;
   ASSERT_GT(acknowledged, 10U);
   const Store::Contents found = contents();
@@ -356,17 +359,18 @@ TEST_F(SqliteStoreTest, SaysThatTheDiskIsFullAndLosesNothing) {
 }
 
 TEST_F(SqliteStoreTest, LetsOneProcessUseItAtATime) {
+  // It begins first: it must not inherit what SQLite knows in this process.
+  Child other([&] { return fault(); });
   const auto store = opened();
-  const auto other = [&] { return in_child([&] { return fault(); }); };
-  EXPECT_SAYS(other(), "another process uses this store");
+  expect_says(other.ask(), "another process uses this store");
   ASSERT_TRUE(store->write({.put = {revocation(1, "alice")}}));
-  EXPECT_SAYS(other(), "another process uses this store");
+  expect_says(other.ask(), "another process uses this store");
   // Neither a refused attempt in this process nor what it closes gives the file away.
-  EXPECT_SAYS(fault(), "another process uses this store");
-  EXPECT_SAYS(other(), "another process uses this store");
+  expect_says(fault(), "another process uses this store");
+  expect_says(other.ask(), "another process uses this store");
   ASSERT_TRUE(store->write({.put = {revocation(2, "bob")}}));
   store->close();
-  EXPECT_EQ(other(), "");
+  EXPECT_EQ(other.ask(), "");
   EXPECT_EQ(contents().revocations.size(), 2U);
 }
 

@@ -8,32 +8,64 @@
 #include <functional>
 #include <string>
 
-// Another process, for tests: it runs a function and says its answer.
+// Another process, for tests: it runs a function as often as it is asked, and says its answers.
 
 namespace sallyport::store {
 
-/// What `run` returned in a child process; without superuser rights, if those are to be given up.
-inline std::string in_child(const std::function<std::string()>& run, bool as_nobody = false) {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return "no pipe";
-  const pid_t child = ::fork();
-  if (child == 0) {
+class Child {
+ public:
+  /// Begins at once, and runs nothing until it is asked. Without superuser rights, if they are to be given up.
+  explicit Child(const std::function<std::string()>& run, bool as_nobody = false) {
+    std::array<int, 2> questions{};
+    std::array<int, 2> answers{};
+    if (::pipe(questions.data()) != 0 || ::pipe(answers.data()) != 0) return;
+    process_ = ::fork();
+    if (process_ == 0) {
+      ::close(questions[1]);
+      ::close(answers[0]);
+      serve(run, as_nobody, questions[0], answers[1]);
+    }
+    ::close(questions[0]);
+    ::close(answers[1]);
+    ask_ = questions[1];
+    hear_ = answers[0];
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    ::close(ask_);
+    ::close(hear_);
+    ::waitpid(process_, nullptr, 0);
+  }
+
+  /// Answers of up to 4,000 bytes.
+  std::string ask() {
+    std::array<char, 4'000> said{};
+    if (::write(ask_, "?", 1) != 1) return "the child cannot be asked";
+    const ssize_t size = ::read(hear_, said.data(), said.size());
+    return size > 0 ? std::string(said.data() + 1, static_cast<std::size_t>(size) - 1) : "the child failed";
+  }
+
+ private:
+  [[noreturn]] static void serve(const std::function<std::string()>& run, bool as_nobody, int questions, int answers) {
     constexpr unsigned kNobody = 65'534;
     if (as_nobody && ::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(1);
-    const std::string said = run();
-    const bool told = ::write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size());
-    ::_exit(told ? 0 : 1);  // neither destructors nor the test program's own end
+    char question = 0;
+    while (::read(questions, &question, 1) == 1) {
+      const std::string said = "=" + run();  // so that nothing is said in more than no bytes
+      if (::write(answers, said.data(), said.size()) != static_cast<ssize_t>(said.size())) ::_exit(1);
+    }
+    ::_exit(0);  // neither destructors nor the test program's own end
   }
-  ::close(ends[1]);
-  std::string said;
-  std::array<char, 4096> buffer{};
-  for (ssize_t got = 0; (got = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    said.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return status == 0 ? said : "the child failed";
+
+  pid_t process_ = -1;
+  int ask_ = -1;
+  int hear_ = -1;
+};
+
+/// What `run` returned in a process of its own, which then ended without closing anything.
+inline std::string in_child(const std::function<std::string()>& run, bool as_nobody = false) {
+  return Child(run, as_nobody).ask();
 }
 
 }  // namespace sallyport::store
