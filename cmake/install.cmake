@@ -5,7 +5,7 @@ add_library(sallyport INTERFACE)
 get_property(libraries GLOBAL PROPERTY SALLYPORT_INSTALLED_LIBRARIES)
 # Users get the library, not what only the command needs.
 list(FILTER libraries EXCLUDE REGEX "^sallyport_(config|main)")
-target_link_libraries(sallyport INTERFACE sallyport_verifiers sallyport_store sallyport_server)
+target_link_libraries(sallyport INTERFACE sallyport_admin sallyport_verifiers sallyport_store sallyport_server)
 target_compile_features(sallyport INTERFACE cxx_std_23)
 add_library(sallyport::sallyport ALIAS sallyport)
 
@@ -19,7 +19,7 @@ configure_package_config_file(cmake/sallyportConfig.cmake.in ${CMAKE_CURRENT_BIN
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/sallyportConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sallyportConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/sallyportConfigVersion.cmake
-  cmake/FindHiredis.cmake
+  cmake/FindHiredis.cmake cmake/FindPrometheusCore.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/sallyport)
 if(TARGET sallyport_binary)
   install(TARGETS sallyport_binary RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

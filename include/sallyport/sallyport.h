@@ -2,6 +2,7 @@
 
 // Sallyport: authentication for WebSocket connections. The socket ends when the login ends.
 
+#include "sallyport/admin.h"
 #include "sallyport/app.h"
 #include "sallyport/awaitable.h"
 #include "sallyport/connection.h"

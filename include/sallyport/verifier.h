@@ -64,6 +64,30 @@ class Verdict {
   bool not_mine_ = false;
 };
 
+/// Whose login at the issuer has ended: what a logout token says (OpenID Connect Back-Channel Logout 1.0 section
+/// 2.4). Of subject and session one may be empty.
+struct Logout {
+  std::string issuer;
+  std::string subject;
+  std::string session;   ///< `sid`; empty: all sessions of the subject
+  std::string token_id;  ///< `jti`: a second token of the issuer with the same is a replay
+  WallTime issued_at;
+  WallTime valid_until;  ///< from then on the token would be refused for its age
+};
+
+/// A verifier's answer to a logout token.
+struct LogoutVerdict {
+  enum class Kind : std::uint8_t {
+    kNotMine,      ///< of another issuer
+    kAccepted,     ///< proven, but for having been seen before: that is for whoever asked to know
+    kRefused,
+    kUnavailable,  ///< the issuer's keys cannot be had
+  };
+  Kind kind = Kind::kNotMine;
+  std::optional<Logout> logout = {};  ///< if accepted
+  std::string detail = {};            ///< otherwise why, for the log; it does not quote the token
+};
+
 /// What an app lends to the verifiers that ask others.
 struct VerifierHost {
   boost::asio::io_context& control;  ///< runs on the app's control thread: no worker waits for what happens there
@@ -90,6 +114,10 @@ class VerifierBackend {
   /// Asks someone else. Cancelled when the connection goes or the deadline passes; an exception
   /// counts as a fault of ours and refuses. The default answers "unavailable".
   [[nodiscard]] virtual awaitable<Verdict> verify_later(Presented presented) const;
+  /// Whether its issuer says so: a login has ended. Like `verify_now`. The default belongs to no issuer that could.
+  [[nodiscard]] virtual std::optional<LogoutVerdict> verify_logout_now(std::string_view token, WallTime now) const;
+  /// Like `verify_later`. The default answers "unavailable".
+  [[nodiscard]] virtual awaitable<LogoutVerdict> verify_logout_later(std::string token) const;
   /// Whether an acceptance may be kept under the credential's hash until the authority ends.
   [[nodiscard]] virtual bool cacheable() const noexcept { return false; }
   /// Grows when what was kept before must not be believed any more: keys have been withdrawn or added.
@@ -128,7 +156,9 @@ class Verifier {
 [[nodiscard]] Verifier any_of(const std::vector<Verifier>& verifiers);
 
 /// Where the keys of a `jwt` verifier come from. Loading one throws `std::runtime_error` with a message
-/// that names the file and the fault.
+/// that names the file and the fault. While an app runs, a file that has changed is read again within a second: what
+/// is good replaces what was there, anything else changes nothing and is told to the log (`keys.reload_failed`).
+/// New keys are for those who come: open connections stay until their tokens end. To end them, revoke.
 class Keys {
  public:
   struct Loaded;
@@ -153,6 +183,10 @@ struct JwtOptions {
   Keys keys;
   std::chrono::seconds leeway{30};     ///< for `exp`, `nbf` and `iat`, once
   std::vector<std::string> token_types{"JWT", "at+jwt"};  ///< accepted `typ`; an absent one counts as JWT
+  /// Likewise of logout tokens. Add "JWT" for an issuer that does not say what they are.
+  std::vector<std::string> logout_token_types{"logout+jwt"};
+  /// One of them must be in a logout token's `aud`: the client's id at the issuer. Empty: those of `audience`.
+  std::vector<std::string> logout_audience = {};
   std::string name = "jwt";            ///< for logs
 };
 

@@ -148,6 +148,7 @@ void Loop::refresh_clocks() {
 void Loop::begin_turn() {
   SALLYPORT_ASSERT(!in_turn_);
   in_turn_ = true;
+  turn_began_ = std::chrono::steady_clock::now();
   read_clocks();
 }
 

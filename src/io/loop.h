@@ -72,6 +72,8 @@ class Loop {
   void refresh_clocks();
   /// Both clocks as of the beginning of this turn, or the last `refresh_clocks`.
   [[nodiscard]] base::Now now() const noexcept { return now_; }
+  /// When this turn began.
+  [[nodiscard]] std::chrono::steady_clock::time_point turn_began() const noexcept { return turn_began_; }
 
  private:
   class Alarm;
@@ -87,6 +89,7 @@ class Loop {
   Poller poller_;
   boost::asio::posix::stream_descriptor watch_;
   base::Now now_;
+  std::chrono::steady_clock::time_point turn_began_;
   base::Milliseconds clock_offset_;
   std::int64_t tick_ns_ = 0;
   base::TimerWheel timers_;

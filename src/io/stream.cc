@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -180,6 +182,12 @@ IoResult Stream::write_tls(std::span<const std::string_view> parts) {
 
 bool Stream::has_buffered() const noexcept {
   return ssl_ != nullptr && SSL_has_pending(ssl_.get()) == 1;
+}
+
+std::optional<std::size_t> Stream::unacknowledged() const noexcept {
+  int bytes = 0;
+  if (fd_ < 0 || ::ioctl(fd_, SIOCOUTQ, &bytes) != 0 || bytes < 0) return std::nullopt;
+  return static_cast<std::size_t>(bytes);
 }
 
 void Stream::shutdown_write() {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,10 @@ class Stream {
   [[nodiscard]] std::size_t committed() const noexcept { return committed_; }
   /// Bytes that TLS has taken from the socket and not yet handed out: the poller does not know of them.
   [[nodiscard]] bool has_buffered() const noexcept;
+
+  /// Of what was written, TLS records included, how many bytes the peer's machine has not acknowledged; nothing if the
+  /// kernel does not say. A reset or a peer that is gone does not change the answer.
+  [[nodiscard]] std::optional<std::size_t> unacknowledged() const noexcept;
 
   /// Ends our direction: TLS close_notify, then FIN.
   void shutdown_write();

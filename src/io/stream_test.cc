@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -150,6 +152,46 @@ TEST_P(StreamTest, ReportsHowMuchOfARefusedWriteMustBeRepeated) {
   EXPECT_EQ(pair.peer().read(sent).size(), sent);
   EXPECT_EQ(write(pair.stream(), block).status, IoStatus::kOk);
   EXPECT_EQ(pair.stream().committed(), 0U);
+}
+
+// Until `condition` holds; the kernel on the other side acknowledges when it likes.
+bool soon(const std::function<bool()>& condition) {
+  for (int i = 0; i < 5000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+void fill(Stream& stream) {
+  const std::string block = pattern(100'000);
+  while (write(stream, block).status == IoStatus::kOk) {
+  }
+}
+
+TEST_P(StreamTest, TellsHowMuchThePeersMachineHasNotAcknowledged) {
+  EXPECT_TRUE(soon([&] { return pair.stream().unacknowledged() == 0U; }));
+  EXPECT_EQ(write(pair.stream(), "hello").bytes, 5U);
+  EXPECT_TRUE(soon([&] { return pair.stream().unacknowledged() == 0U; }));  // though nobody has read it
+  fill(pair.stream());
+  EXPECT_GT(pair.stream().unacknowledged().value_or(0), 0U);
+}
+
+TEST_P(StreamTest, StillTellsItAfterAReset) {
+  fill(pair.stream());
+  const auto before = pair.stream().unacknowledged();
+  ASSERT_TRUE(before);
+  ASSERT_GT(*before, 0U);
+  pair.peer().reset();
+  wait_for(pair.stream(), POLLIN);
+  std::array<char, 16> buffer;
+  EXPECT_EQ(pair.stream().read(buffer).status, IoStatus::kError);
+  const auto after = pair.stream().unacknowledged();
+  ASSERT_TRUE(after);
+  EXPECT_GT(*after, 0U);
+  EXPECT_LE(*after, *before);
+  pair.stream().close();
+  EXPECT_FALSE(pair.stream().unacknowledged());
 }
 
 TEST_P(StreamTest, ReadsOnAfterItHasEndedItsOwnDirection) {

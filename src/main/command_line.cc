@@ -27,8 +27,7 @@ std::string in_a_row(const std::vector<std::string>& words, std::string_view las
 namespace {
 
 // Described in the reference, and to come.
-constexpr std::array<std::string_view, 4> kLaterCommands{"connect", "connections", "revoke",
-                                                         "publish"};
+constexpr std::array<std::string_view, 1> kLaterCommands{"connect"};
 
 class Parser {
  public:
@@ -39,6 +38,7 @@ class Parser {
     add_server_commands();
     add_key();
     add_token();
+    add_admin();
   }
 
   std::expected<Command, Answer> parse(int argc, const char* const* argv) {
@@ -59,6 +59,9 @@ class Parser {
     if (check_->parsed()) return check_options_;
     if (key_new_->parsed()) return key_options_;
     if (mint_->parsed()) return mint_options_;
+    if (connections_->parsed()) return connections_options_;
+    if (revoke_->parsed()) return revoke_options_;
+    if (publish_->parsed()) return publish_options_;
     return inspect_options_;
   }
 
@@ -137,6 +140,61 @@ class Parser {
         ->add_option("--verifier", inspect_options_.verifier,
                      "Its verifier; default: by the issuer")
         ->type_name("NAME");
+  }
+
+  static void add_access(CLI::App* command, AdminAccess& access, bool& json) {
+    command->add_option("--admin", access.url, "The server's admin API")
+        ->type_name("URL")
+        ->capture_default_str();
+    command->add_option("--admin-token-file", access.token_file, "The file with its token")
+        ->required()
+        ->type_name("FILE");
+    command->add_flag("--json", json, "Print what the API answers");
+  }
+
+  void add_admin() {
+    connections_ = app_.add_subcommand("connections", "Who is connected to a running server");
+    add_access(connections_, connections_options_.admin, connections_options_.json);
+    connections_->add_option("--subject", connections_options_.subject, "Only of that subject")
+        ->type_name("SUB");
+    connections_->add_option("--route", connections_options_.route, "Only of that route, such as /chat/:room")
+        ->type_name("ROUTE");
+    add_revoke();
+    publish_ = app_.add_subcommand("publish", "Publish to a channel of a running server");
+    add_access(publish_, publish_options_.admin, publish_options_.json);
+    publish_->add_option("channel", publish_options_.channel, "The channel, such as room/blue")
+        ->required()
+        ->type_name("CHANNEL");
+    publish_->add_option("data", publish_options_.data, "What to say, as JSON: '\"hello\"'")
+        ->required()
+        ->type_name("DATA");
+  }
+
+  void add_revoke() {
+    revoke_ = app_.add_subcommand("revoke", "End logins on a running server, and keep them out");
+    add_access(revoke_, revoke_options_.admin, revoke_options_.json);
+    const auto option = [&](const char* flag, std::optional<std::string>& target, const char* text,
+                            const char* type) {
+      return revoke_->add_option(flag, target, text)->type_name(type);
+    };
+    CLI::Option* const list =
+        revoke_->add_flag("--list", revoke_options_.list, "Show what is kept out instead");
+    CLI::Option* const lift =
+        option("--lift", revoke_options_.lift, "Let that revocation's logins in again", "ID");
+    lift->excludes(list);
+    for (CLI::Option* const selector :
+         {option("--subject", revoke_options_.subject, "Whose logins; several options must all match", "SUB"),
+          option("--session", revoke_options_.session, "Which login (sid)", "SID"),
+          option("--token-id", revoke_options_.token_id, "Which token (jti)", "JTI"),
+          option("--issuer", revoke_options_.issuer, "Whose tokens (iss)", "ISS"),
+          option("--issued-before", revoke_options_.issued_before,
+                 "Only those issued before: now, or Unix seconds", "TIME"),
+          option("--keep", revoke_options_.keep, "How long they are kept out; default: the server's", "30d"),
+          option("--reason", revoke_options_.reason,
+                 "What they are told: token_revoked (default) or logged_out", "WORD")}) {
+      selector->excludes(list);
+      selector->excludes(lift);
+    }
   }
 
   // CLI11 says of a misspelt command only that one is missing.
@@ -246,12 +304,18 @@ class Parser {
   CLI::App* key_new_ = nullptr;
   CLI::App* mint_ = nullptr;
   CLI::App* inspect_ = nullptr;
+  CLI::App* connections_ = nullptr;
+  CLI::App* revoke_ = nullptr;
+  CLI::App* publish_ = nullptr;
   ServeCommand serve_options_;
   DemoCommand demo_options_;
   CheckCommand check_options_;
   KeyNewCommand key_options_;
   TokenMintCommand mint_options_;
   TokenInspectCommand inspect_options_;
+  ConnectionsCommand connections_options_;
+  RevokeCommand revoke_options_;
+  PublishCommand publish_options_;
 };
 
 }  // namespace

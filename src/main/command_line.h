@@ -1,6 +1,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -42,8 +43,40 @@ struct TokenInspectCommand {
   std::string verifier;  ///< empty: the one that the token's issuer names
 };
 
-using Command = std::variant<ServeCommand, DemoCommand, CheckCommand, KeyNewCommand,
-                             TokenMintCommand, TokenInspectCommand>;
+/// Which server's admin API, and the file with its token.
+struct AdminAccess {
+  std::string url = "http://127.0.0.1:9090";
+  std::string token_file;
+};
+// What was not given is nothing; what was given empty is not the same, and is refused.
+struct ConnectionsCommand {
+  AdminAccess admin;
+  std::optional<std::string> subject;
+  std::optional<std::string> route;
+  bool json = false;  ///< the API's own objects instead of a table
+};
+struct RevokeCommand {
+  AdminAccess admin;
+  std::optional<std::string> subject;
+  std::optional<std::string> session;
+  std::optional<std::string> token_id;
+  std::optional<std::string> issuer;
+  std::optional<std::string> issued_before;  ///< Unix seconds, or "now"
+  std::optional<std::string> keep;
+  std::optional<std::string> reason;
+  std::optional<std::string> lift;  ///< a revocation's number, instead of a new one
+  bool list = false;                ///< likewise
+  bool json = false;
+};
+struct PublishCommand {
+  AdminAccess admin;
+  std::string channel;
+  std::string data;  ///< JSON
+  bool json = false;
+};
+
+using Command = std::variant<ServeCommand, DemoCommand, CheckCommand, KeyNewCommand, TokenMintCommand,
+                             TokenInspectCommand, ConnectionsCommand, RevokeCommand, PublishCommand>;
 
 /// What is printed, and the exit status, instead of running a command: help, the version, a usage
 /// error.

@@ -77,9 +77,60 @@ TEST(CommandLine, TakesTokenInspect) {
   EXPECT_EQ(inspect.verifier, "v");
 }
 
+TEST(CommandLine, TakesTheAdminsCommands) {
+  const auto access = [](std::vector<const char*> words) {
+    words.insert(words.end(), {"--admin-token-file", "t"});
+    return words;
+  };
+  const auto all = parsed<ConnectionsCommand>(access({"connections"}));
+  EXPECT_EQ(all.admin.url, "http://127.0.0.1:9090");
+  EXPECT_EQ(all.admin.token_file, "t");
+  EXPECT_FALSE(all.subject || all.route || all.json);
+  const auto some = parsed<ConnectionsCommand>(
+      access({"connections", "--subject", "ada", "--route=/a", "--json", "--admin", "https://x.example"}));
+  EXPECT_EQ(some.subject, "ada");
+  EXPECT_EQ(some.route, "/a");
+  EXPECT_TRUE(some.json);
+  EXPECT_EQ(some.admin.url, "https://x.example");
+  const auto revoke = parsed<RevokeCommand>(access(
+      {"revoke", "--subject", "ada", "--session", "s", "--token-id", "t", "--issuer", "i", "--issued-before", "now",
+       "--keep", "30d", "--reason", "logged_out"}));
+  EXPECT_EQ(revoke.subject, "ada");
+  EXPECT_EQ(revoke.session, "s");
+  EXPECT_EQ(revoke.token_id, "t");
+  EXPECT_EQ(revoke.issuer, "i");
+  EXPECT_EQ(revoke.issued_before, "now");
+  EXPECT_EQ(revoke.keep, "30d");
+  EXPECT_EQ(revoke.reason, "logged_out");
+  EXPECT_TRUE(parsed<RevokeCommand>(access({"revoke", "--list"})).list);
+  EXPECT_EQ(parsed<RevokeCommand>(access({"revoke", "--lift", "7"})).lift, "7");
+  const auto publish = parsed<PublishCommand>(access({"publish", "room/blue", "{\"a\":1}"}));
+  EXPECT_EQ(publish.channel, "room/blue");
+  EXPECT_EQ(publish.data, "{\"a\":1}");
+}
+
+TEST(CommandLine, AnEmptyValueIsNotTheSameAsNone) {
+  const auto revoke = parsed<RevokeCommand>(
+      {"revoke", "--subject", "", "--issued-before", "now", "--admin-token-file", "t"});
+  ASSERT_TRUE(revoke.subject.has_value());
+  EXPECT_EQ(*revoke.subject, "");
+}
+
+TEST(CommandLine, TheAdminsCommandsRefuseWhatContradictsItself) {
+  EXPECT_EQ(usage_error({"connections"}),
+            "--admin-token-file is required; for help: sallyport connections --help");
+  EXPECT_EQ(usage_error({"revoke", "--list", "--subject", "ada", "--admin-token-file", "t"}),
+            "--list and --subject cannot be given together; for help: sallyport revoke --help");
+  EXPECT_EQ(usage_error({"revoke", "--lift", "1", "--issued-before", "now", "--admin-token-file", "t"}),
+            "--lift and --issued-before cannot be given together; for help: sallyport revoke --help");
+  EXPECT_EQ(usage_error({"publish", "room/blue", "--admin-token-file", "t"}),
+            "data is required; for help: sallyport publish --help");
+}
+
 TEST(CommandLine, RefusesWithOneHelpfulLine) {
   EXPECT_EQ(usage_error({}),
-            "a command is missing: serve, demo, check, key or token; for help: sallyport --help");
+            "a command is missing: serve, demo, check, key, token, connections, revoke or publish; for help: "
+            "sallyport --help");
   EXPECT_EQ(
       usage_error({"serv"}),
       "there is no command sallyport serv; did you mean \"serve\"?; for help: sallyport --help");

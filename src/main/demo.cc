@@ -72,7 +72,7 @@ int demo(const DemoCommand& command) {
   const LogSink log = make_log({.level = LogLevel::kInfo, .format = config::LogFormat::kText});
   prepare_process(log);
   const HangupWatch hangups;  // there is nothing to read again
-  std::string fault;
+  StartFault fault;
   App app({.log = watch_faults(log, fault, false)});
   add_page(app);
   add_token_endpoint(app, issuer);

@@ -2,6 +2,7 @@
 #include <exception>
 #include <variant>
 
+#include "main/admin_command.h"
 #include "main/command_line.h"
 #include "main/demo.h"
 #include "main/key_command.h"
@@ -21,6 +22,9 @@ struct Runner {
   int operator()(const KeyNewCommand& command) const { return key_new(command); }
   int operator()(const TokenMintCommand& command) const { return token_mint(command); }
   int operator()(const TokenInspectCommand& command) const { return token_inspect(command); }
+  int operator()(const ConnectionsCommand& command) const { return connections(command); }
+  int operator()(const RevokeCommand& command) const { return revoke(command); }
+  int operator()(const PublishCommand& command) const { return publish(command); }
 };
 
 }  // namespace

@@ -73,12 +73,12 @@ void HangupWatch::wait() {
   }
 }
 
-LogSink watch_faults(LogSink log, std::string& fault, bool logged) {
+LogSink watch_faults(LogSink log, StartFault& fault, bool logged) {
   return [log = std::move(log), &fault, logged](const LogEvent& event) {
     if (event.name == "server.listen_failed" || event.name == "server.start_failed") {
       for (const auto& [key, value] : event.fields) {
         const auto* const text = std::get_if<std::string>(&value);
-        if (key == "detail" && text != nullptr) fault = *text;
+        if (key == "detail" && text != nullptr) fault = {*text, event.name == "server.listen_failed"};
       }
       if (!logged) return;
     }
@@ -86,7 +86,7 @@ LogSink watch_faults(LogSink log, std::string& fault, bool logged) {
   };
 }
 
-int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault,
+int run_app(App& app, RunOptions options, const LogSink& log, const StartFault& fault,
             std::string_view elsewhere) {
   options.on_listening = [&log, then = std::move(options.on_listening)](const std::string& url) {
     log({.name = "server.listening", .fields = {{"url", url}}});
@@ -95,8 +95,8 @@ int run_app(App& app, RunOptions options, const LogSink& log, const std::string&
   };
   const int status = app.run(std::move(options));
   if (status != 0) {
-    const bool port = fault.starts_with("listen");
-    return complain(kFailed, port ? fault + "; to listen elsewhere, " + std::string(elsewhere) : fault);
+    return complain(kFailed, fault.listener ? fault.detail + "; to listen elsewhere, " + std::string(elsewhere)
+                                            : fault.detail);
   }
   log({.name = "server.stopped"});
   return kDone;

@@ -39,15 +39,21 @@ class HangupWatch {
   std::thread thread_;
 };
 
+/// Why an app could not start.
+struct StartFault {
+  std::string detail = {};
+  bool listener = false;  ///< one for sockets could not be opened
+};
+
 /// Runs the app until it has stopped; prints a line for each listener, and says on stderr why it
 /// could not start and, with `elsewhere`, how to choose another address. Returns the exit status.
 /// `fault` is what `watch_faults` has kept.
-int run_app(App& app, RunOptions options, const LogSink& log, const std::string& fault,
+int run_app(App& app, RunOptions options, const LogSink& log, const StartFault& fault,
             std::string_view elsewhere);
 
 /// A sink that passes events on to `log`, except why a listener could not be opened, which it keeps
 /// in `fault` and passes on only if it is to be `logged` as well as told. That event comes on the
 /// thread that calls `run`, before there are others; `fault` must outlive the app.
-[[nodiscard]] LogSink watch_faults(LogSink log, std::string& fault, bool logged);
+[[nodiscard]] LogSink watch_faults(LogSink log, StartFault& fault, bool logged);
 
 }  // namespace sallyport::main

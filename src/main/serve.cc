@@ -13,6 +13,7 @@
 #include "main/logger.h"
 #include "main/process.h"
 #include "main/status.h"
+#include "sallyport/admin.h"
 
 namespace sallyport::main {
 namespace {
@@ -38,6 +39,7 @@ void tell_what_needs_a_restart(const LogSink& log, const config::Config& then, c
   tell(then.run.listen != now.run.listen, "server.listen");
   tell(then.run.workers != now.run.workers, "server.workers");
   tell(then.run.drain != now.run.drain, "server.drain");
+  tell(then.admin != now.admin, "admin");
   tell(then.store.sqlite_file != now.store.sqlite_file, "store");
   tell(then.log.level != now.log.level || then.log.format != now.log.format, "log");
 }
@@ -79,13 +81,18 @@ int serve(const ServeCommand& command) {
   prepare_process(log);
   log_warnings(log, config->warnings);
   HangupWatch hangups;
-  std::string fault;
+  StartFault fault;
   try {
     AppOptions options = config->app;
     options.log = watch_faults(log, fault, true);
     if (!config->store.sqlite_file.empty()) options.store = sqlite_store(config->store.sqlite_file);
     App app(std::move(options));
     config::install(*config, app);
+    if (config->admin) {
+      app.add(admin_api({.listen = config->admin->listen,
+                         .token_file = config->admin->token_file,
+                         .hosts = config->admin->hosts}));
+    }
     hangups.answer([&] { (void)app.reload([&] { return load_anew(command, *config, log); }); });
     const struct Unanswered {
       HangupWatch& watch;

@@ -24,6 +24,7 @@
 #include "server/events.h"
 #include "server/shared.h"
 #include "server/static_files.h"
+#include "server/visit.h"
 #include "server/worker.h"
 
 namespace sallyport {
@@ -180,6 +181,7 @@ int App::Impl::run(RunOptions options) {
     return 1;
   }
   settle_origins(*shared.site, listening);
+  shared.history.keep_for(server::history_age(shared.site->routes));
   server::add_public_endpoints(shared.site->routes);
   attempt.serves = true;
   return serve(options) ? 0 : 1;
@@ -233,6 +235,9 @@ void App::Impl::sweep() {
   sweeper.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     shared.revocations.expire();
+    const base::MonoTime now = server::read_clocks().mono;
+    shared.history.expire(now);
+    shared.resumes.expire(now);
     sweep();
   });
 }
@@ -262,6 +267,7 @@ std::expected<void, std::string> App::Impl::reload(Impl& next) {
 // On the control thread. What the workers go by changes from one turn to the next, in each of them for itself.
 void App::Impl::take_over(std::shared_ptr<server::Site> site, std::promise<void> done) {
   settle_origins(*site, listening);
+  shared.history.keep_for(server::history_age(site->routes));
   const std::shared_ptr<server::Site> old = std::exchange(shared.site, site);
   site->number = old->number + 1;
   site->routes.set_site_number(site->number);

@@ -5,6 +5,7 @@
 
 #include "core/base/random.h"
 #include "server/handshake.h"
+#include "server/resume_track.h"
 #include "server/verification.h"
 #include "server/worker.h"
 
@@ -141,7 +142,9 @@ void Connection::read_later() {
 // Whether the next message must wait: nobody takes more than its share of a turn, and nobody publishes faster than
 // the members' workers deliver. Those who only listen are read all the same.
 bool Connection::must_wait() {
-  if (worker_.flow_spent() || (publishes_ && state_.authenticated() && worker_.hub().backlogged())) {
+  if (resume_ != nullptr && resume_->pending) {
+    waiting_ = true;
+  } else if (worker_.flow_spent() || (publishes_ && state_.authenticated() && worker_.hub().backlogged())) {
     waiting_ = true;
     read_later();
   } else if (publishes_ && state_.authenticated() &&

@@ -13,6 +13,7 @@
 #include "core/auth/credentials.h"
 #include "core/auth/inband.h"
 #include "core/auth/state_machine.h"
+#include "core/base/digest.h"
 #include "core/base/timer_wheel.h"
 #include "core/http/address.h"
 #include "core/ws/decoder.h"
@@ -28,10 +29,15 @@
 namespace sallyport::server {
 
 class Handshake;
+class RouteTable;
 class Verification;
 class Worker;
 struct ConnectionInfo;
 struct Recheck;
+struct ResumeRequest;
+struct ResumeState;
+struct ResumeTrack;
+struct Replay;
 struct WsRoute;
 using WsRouteRef = std::shared_ptr<const WsRoute>;
 
@@ -39,10 +45,10 @@ using WsRouteRef = std::shared_ptr<const WsRoute>;
 /// the actions that come back; whether something may happen is never decided here. It stays in memory until
 /// the turn in which it was dropped has ended. Belongs to its worker's thread.
 ///
-/// The implementation is in seven files: connection.cc (life, reading, timers), connection_peer.cc (whose it is),
+/// The implementation is in eight files: connection.cc (life, reading, timers), connection_peer.cc (whose it is),
 /// connection_output.cc (writing), connection_actions.cc (what the machine orders), connection_verify.cc (its
-/// credentials), connection_site.cc (what becomes of it where the rules change) and connection_inband.cc (messages
-/// and the control protocol).
+/// credentials), connection_site.cc (what becomes of it where the rules change), connection_inband.cc (messages
+/// and the control protocol) and connection_resume.cc (going on where another one stopped).
 class Connection final : public io::Watcher, public base::TimerWheel::Node {
  public:
   /// `proxied`: the peer at `address` is a trusted proxy, and who the client is remains to be said.
@@ -77,8 +83,12 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
 
   // ---- For handlers
   SendResult send(ws::Opcode opcode, std::string_view payload);
-  /// Queues a frame that others receive too. False if this connection may not receive it (any more).
-  bool deliver(const Frame& frame);
+  /// Queues a publication's frame. False if this connection may not receive it (any more).
+  bool deliver(const Frame& frame, std::uint64_t number);
+  /// It has left a channel.
+  void left_channel() noexcept;
+  /// Its worker may have delivered by now what was waited for before it goes on where another one stopped.
+  void caught_up();
   void close(std::uint16_t code, std::string_view reason);
   [[nodiscard]] Handle handle() const;
   [[nodiscard]] const Principal& principal() const;
@@ -191,6 +201,30 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   [[nodiscard]] bool within_rate() noexcept;
   [[nodiscard]] bool speaks_control() const noexcept;
 
+  // connection_resume.cc
+  struct Rejoined {
+    std::string_view refused = {};         // why it is not; empty: it is
+    std::uint64_t until = UINT64_MAX;      // what was published later has been handed over already
+  };
+  void send_ready();
+  void ask_resume(const auth::ControlMessage& message);
+  void take_resume(const auth::ControlMessage& message);
+  void begin_resume();
+  [[nodiscard]] static std::optional<ResumeState> hand_over(Worker& worker, Place place, const base::Sha256& token,
+                                                            const Principal& who, std::string_view route);
+  void resume_answered(std::optional<ResumeState> state);
+  void settle_resume(std::optional<ResumeState> state);
+  void finish_resume(std::optional<ResumeState> state);
+  [[nodiscard]] std::vector<Rejoined> rejoin(const ResumeState& state);
+  void fit(Replay& replay) const;
+  void hand(const Frame& frame, std::uint64_t number);
+  void note_arrived();
+  void note_dropped();
+  void note_cut();
+  [[nodiscard]] ResumeState resume_state();
+  void stop_resumable();
+  void settle_resumable(const std::optional<Failure>& failure);
+
   // connection_output.cc
   SendResult enqueue(ws::Opcode opcode, std::string_view payload, bool compressible);
   [[nodiscard]] bool room_for(std::size_t bytes);
@@ -214,6 +248,7 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   std::unique_ptr<Recheck> recheck_;            // where the verifier is asked again from time to time
   std::unique_ptr<RequestState> context_;       // what of the request is still needed
   std::vector<Subscription> subscriptions_;
+  std::unique_ptr<ResumeTrack> resume_;         // on hub routes, where it may be resumed
   std::unique_ptr<std::string> held_;           // read from the peer, not processed while reads pause
   std::any data_;
   base::MonoTime opened_at_{};
@@ -249,10 +284,14 @@ class Connection final : public io::Watcher, public base::TimerWheel::Node {
   bool released_ : 1 = false;
   bool placed_ : 1 = false;                     // counts among its subject's connections
   bool counted_by_drain_ : 1 = false;
+  bool limited_ : 1 = false;                    // refused for what others ask; the worker tells of all of them
   bool parsing_ : 1 = false;                    // inside process(): do not enter it again
   bool tls_wants_write_ : 1 = false;            // to be read again when the socket takes bytes
   bool proxied_ : 1;                            // `address_` is a trusted proxy's: it may name another one
   bool proxy_header_due_ : 1;                   // the first bytes may be the PROXY protocol's
 };
+
+/// How long publications must be remembered for the routes that resume; 0 if none does.
+[[nodiscard]] base::Milliseconds history_age(const RouteTable& routes);
 
 }  // namespace sallyport::server

@@ -13,6 +13,7 @@
 #include "server/events.h"
 #include "server/guard.h"
 #include "server/handshake.h"
+#include "server/resume_track.h"
 #include "server/verification.h"
 #include "server/worker.h"
 
@@ -58,12 +59,7 @@ void Connection::execute(const auth::Action& action) {
     case kRecheckSubscriptions: return recheck_subscriptions();
     case kRefuseRefresh: return;  // refresh() says so
     case kDeliver: return;  // the caller does
-    case kSendReady:
-      if (control_protocol_ || (verification_ != nullptr &&
-                                verification_->kind() == CredentialKind::kFirstMessage)) {
-        say(auth::ready_message(text_of(id_), principal()));
-      }
-      return;
+    case kSendReady: return send_ready();
     case kSendExpiring:
       if (speaks_control()) say(auth::expiring_message(principal(), worker_.now().wall));
       return;
@@ -74,6 +70,7 @@ void Connection::execute(const auth::Action& action) {
       if (speaks_control()) say(auth::error_message(reason(*action.failure), {}));
       return;
     case kSendPing:
+      note_arrived();  // so that who has nothing on its way keeps nothing for it
       enqueue(ws::Opcode::kPing, {}, false);
       return;
     case kClose: {
@@ -193,11 +190,16 @@ void Connection::unregister() {
   worker_.shared().open.fetch_sub(1, std::memory_order_relaxed);
   worker_.live().leave(slot_);
   leave_place(principal());
+  stop_resumable();
   worker_.hub().leave_all(*this);
 }
 
 void Connection::run_open() {
-  if (dropped()) return;  // what was said to it first has found nobody
+  if (dropped() || !state_.authenticated()) return;  // what was said to it first has found nobody
+  if (resume_ != nullptr && resume_->pending) {
+    resume_->open_owed = true;
+    return;
+  }
   Event(worker_.shared().options.log, LogLevel::kDebug, "ws.open")
       .with("connection", text_of(id_))
       .with("route", route_->path)
@@ -226,6 +228,7 @@ void Connection::run_close(std::optional<Failure> failure) {
   Close why{.code = close_code_ != 0 ? close_code_ : static_cast<std::uint16_t>(ws::CloseCode::kAbnormal),
             .failure = failure};
   if (failure) why.reason = reason(*failure);
+  settle_resumable(failure);
   count_close(why);
   log_close(why);
   if (!announced_ || !route_->spec.on_close) return;
@@ -312,7 +315,9 @@ void Connection::count_close(const Close& why) {
 void Connection::log_refusal(Failure failure) {
   ++worker_.metrics().refused[static_cast<std::size_t>(failure)];
   const auth::FailureRow& row = auth::row(failure);
-  Event(worker_.shared().options.log, level_of(row.severity), "ws.refused")
+  // A crowd that is told to wait is one piece of news, not ten thousand.
+  const LogLevel level = limited_ ? LogLevel::kDebug : level_of(row.severity);
+  Event(worker_.shared().options.log, level, "ws.refused")
       .with("connection", text_of(id_))
       .with("route", route_ != nullptr ? route_->path : std::string())
       .with("address", address_.text())

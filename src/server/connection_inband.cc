@@ -7,6 +7,7 @@
 #include "server/connection.h"
 #include "server/guard.h"
 #include "server/handshake.h"
+#include "server/resume_track.h"
 #include "server/route_table.h"
 #include "server/verification.h"
 #include "server/worker.h"
@@ -20,6 +21,7 @@ bool Connection::speaks_control() const noexcept {
 void Connection::say(std::string_view json) { enqueue(ws::Opcode::kText, json, false); }
 
 void Connection::take_message(ws::Opcode opcode, std::string_view payload) {
+  ++worker_.metrics().messages_in;
   if (!state_.authenticated()) return take_first_message(opcode, payload);
   if (!within_rate()) return apply(auth::Violation{Failure::kRateLimited});
   // The check of every message: is the authority still there at this moment?
@@ -57,6 +59,7 @@ void Connection::take_first_message(ws::Opcode opcode, std::string_view payload)
   if (opcode == ws::Opcode::kText && auth::control_type(payload) == "auth") {
     auto message = auth::parse_control(payload);
     if (message && message->type == auth::ControlType::kAuth) {
+      ask_resume(*message);
       return present(CredentialKind::kFirstMessage, std::move(message->token));
     }
   }
@@ -86,6 +89,7 @@ void Connection::take_control(std::string_view payload, bool text) {
     case auth::ControlType::kRefresh:
       if (route_->anonymous) return say(auth::error_message(reason(Failure::kBadRequest), message->id));
       return present(CredentialKind::kFirstMessage, message->token.copy());
+    case auth::ControlType::kResume: return take_resume(*message);
     case auth::ControlType::kSubscribe:
     case auth::ControlType::kUnsubscribe:
     case auth::ControlType::kPublish: return take_channel_message(*message);
@@ -109,6 +113,7 @@ void Connection::take_channel_message(const auth::ControlMessage& message) {
     if (worker_.hub().subscribe(*this, message.channel) == Hub::Joined::kTooMany) {
       return fail("too_many_channels");
     }
+    if (resume_ != nullptr) resume_->may_ask = false;
     return say(auth::channel_answer("subscribed", message.channel, message.id));
   }
   std::string frame;

@@ -30,7 +30,7 @@ SendResult Connection::send(ws::Opcode opcode, std::string_view payload) {
   return enqueue(opcode, payload, true);
 }
 
-bool Connection::deliver(const Frame& frame) {
+bool Connection::deliver(const Frame& frame, std::uint64_t number) {
   if (!state_.authenticated()) return false;
   const auth::Actions actions =
       auth::step(state_, auth::Delivery{}, policy(), worker_.fresh_now());
@@ -39,11 +39,13 @@ bool Connection::deliver(const Frame& frame) {
     arm_timer();
     return false;
   }
-  if (!room_for(frame->size())) return false;
+  if (!room_for(frame->size())) {
+    note_dropped();
+    return false;
+  }
   if (worker_.corked(*this)) flush_outbox();  // what was said before goes first
   if (close_sent_ || dropped()) return false;
-  outbox_.push(frame);
-  written();
+  hand(frame, number);
   return true;
 }
 
@@ -56,6 +58,7 @@ SendResult Connection::enqueue(ws::Opcode opcode, std::string_view payload, bool
       compressed = true;
     }
   }
+  if (!ws::is_control(opcode)) ++worker_.metrics().messages_out;
   const ws::FrameStart start{.opcode = opcode, .rsv1 = compressed};
   const std::size_t size = ws::frame_size(payload.size(), ws::Role::kServer);
   if (!room_for(size)) return SendResult::kDropped;
@@ -108,7 +111,7 @@ bool Connection::room_for(std::size_t bytes) {
     if (outbox_.empty() || outbox_.bytes() + bytes <= limits.send_queue_bytes) return true;
   }
   if (limits.slow_consumer == SlowConsumer::kDropOldest && bytes <= limits.send_queue_bytes) {
-    outbox_.drop_oldest(limits.send_queue_bytes - bytes, stream_.committed());
+    if (outbox_.drop_oldest(limits.send_queue_bytes - bytes, stream_.committed()) != 0) note_dropped();
     return outbox_.bytes() + bytes <= limits.send_queue_bytes;
   }
   if (limits.slow_consumer == SlowConsumer::kClose) apply(auth::SendQueueOverLimit{});
@@ -145,6 +148,7 @@ void Connection::drop_unbegun() {
     cork.resize(unit_end(cork, 0));  // the 101 stays
   }
   outbox_.drop_unbegun(stream_.committed());
+  note_cut();
 }
 
 // What waited, for its turn or for a slow peer, is judged once more. Otherwise the Close takes its place.
@@ -165,7 +169,7 @@ void Connection::flush_outbox() {
       }
       done = result.bytes;
     }
-    bytes_out_ += cork.size();
+    bytes_out_ += done;
     if (done < cork.size()) {
       const std::size_t begun = ws_mode_ ? unit_end(cork, done) : cork.size();
       outbox_.push_rest(std::string_view(cork).substr(done), begun - done);

@@ -53,6 +53,8 @@ void Connection::start_verify() {
   const bool admitted = admission.take_verification(worker_.now().mono) || state_.authenticated();
   if (!admitted || !worker_.verify_in_budget(*this, [generation](Connection& self) { self.run_verify(generation); })) {
     ++metrics.admissions_refused;
+    worker_.tell_limited();
+    limited_ = true;
     verified(generation, Verdict::unavailable("too many credentials to verify at once"));
   }
 }
@@ -66,6 +68,11 @@ void Connection::run_verify(std::uint32_t generation) {
 void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
   if (generation != state_.generation() || route_ == nullptr) {
     return execute(auth::Action{auth::ActionKind::kCountStale});
+  }
+  if (verification_ != nullptr && verification_->began()) {
+    const auto took = std::chrono::steady_clock::now() - *verification_->began();
+    worker_.metrics().verification.add(
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
   }
   if (!verdict.accepted() || verdict.principal()->subject.empty()) {
     apply(auth::VerifyFailed{generation, refused(verdict)});
@@ -98,13 +105,14 @@ void Connection::commit(std::uint32_t generation, const auth::PrincipalRef& prov
     verifier_ = verification_->accepted_by();
     if (first) credential_ = verification_->kind();
   }
+  const std::optional<Failure> moved = first ? move_to_site() : std::nullopt;
   auth::Verified event{.generation = generation, .principal = keep(proven)};
   event.revoked = worker_.revoked(*proven);
   if (event.revoked) {
     worker_.shared().admission.failed(address_, worker_.now().mono);
     if (handshake_ != nullptr) handshake_->set_detail("revoked");
   } else {
-    event.denied = first ? move_to_site() : std::nullopt;
+    event.denied = moved;
     if (!event.denied) event.denied = denied(*event.principal);
     if (!event.denied && first) event.denied = take_place(*proven);
   }
@@ -227,8 +235,14 @@ void Connection::rechecked(std::uint32_t generation, const Verdict& verdict) {
 std::optional<Failure> Connection::denied(const Principal& who) {
   if (auto failure = auth::unmet(route_->requirements, who)) return failure;
   if (!route_->spec.authorize) return std::nullopt;
-  RequestState* const request = handshake_ != nullptr ? &handshake_->request() : context_.get();
-  SALLYPORT_ASSERT(request != nullptr);
+  RequestState* request = handshake_ != nullptr ? &handshake_->request() : context_.get();
+  RequestState nothing;
+  if (request == nullptr) {
+    // A reload has brought an `authorize` to a route that had none, so nothing of the request was kept.
+    nothing.address = address_;
+    nothing.id = id_;
+    request = &nothing;
+  }
   try {
     Request view(*request);
     if (route_->spec.authorize(who, view)) return std::nullopt;

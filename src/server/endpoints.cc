@@ -13,6 +13,7 @@
 #include "core/http/query.h"
 #include "server/endpoint_answers.h"
 #include "server/events.h"
+#include "server/logout.h"
 #include "server/refresh.h"
 #include "server/visit.h"
 #include "server/worker.h"
@@ -144,6 +145,7 @@ awaitable<Response> readiness(EndpointCall call) {
 void add_public_endpoints(RouteTable& routes) {
   routes.add_endpoint("/healthz", health, 0);
   routes.add_endpoint("/readyz", readiness, 0);
+  routes.add_endpoint("/.sallyport/backchannel-logout", backchannel_logout, kLogoutBodyBytes);
   routes.add_endpoint("/.sallyport/refresh", refresh_connection, kRefreshBodyBytes);
   routes.add_endpoint("/.sallyport/ticket", give_ticket, kTicketBodyBytes);
   routes.add_endpoint("/.sallyport/preflight", preflight, 0);

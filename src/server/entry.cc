@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/auth/failure.h"
+#include "core/base/random.h"
 #include "core/http/origin.h"
 #include "server/log_text.h"
 #include "server/site.h"
@@ -13,7 +14,11 @@
 namespace sallyport::server {
 namespace {
 
-constexpr std::chrono::milliseconds kRetryAfter{2000};
+// Not the same for everybody: who is turned away together should not come back together.
+std::chrono::milliseconds retry_after() {
+  constexpr std::uint32_t kSpreadS = 5;
+  return std::chrono::seconds(1 + base::random_u32() % kSpreadS);
+}
 
 // What the browser says about the page that asks (W3C Fetch Metadata): a second signal beside Origin, which
 // no page can set. Nothing: there is none, as from any other client.
@@ -82,7 +87,7 @@ std::vector<http::AnswerField> fields_of(Failure failure) {
   if (row.status == 401 || !row.challenge.empty()) {
     fields.push_back(http::www_authenticate(row.challenge));
   }
-  if (row.retry_after) fields.push_back(http::retry_after(kRetryAfter));
+  if (row.retry_after) fields.push_back(http::retry_after(retry_after()));
   return fields;
 }
 

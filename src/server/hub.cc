@@ -33,7 +33,7 @@ Hub::Joined Hub::subscribe(Connection& connection, std::string_view name) {
     found->second->name = std::string(name);
   }
   Channel& channel = *found->second;
-  mine.push_back({&channel, static_cast<std::uint32_t>(channel.members.size())});
+  mine.push_back({&channel, static_cast<std::uint32_t>(channel.members.size()), delivered_});
   channel.members.push_back({&connection, static_cast<std::uint32_t>(mine.size() - 1)});
   return Joined::kYes;
 }
@@ -43,6 +43,7 @@ bool Hub::unsubscribe(Connection& connection, std::string_view name) {
   for (std::size_t i = 0; i < mine.size(); ++i) {
     if (mine[i].channel->name != name) continue;
     remove(connection, i);
+    connection.left_channel();
     return true;
   }
   return false;
@@ -88,6 +89,22 @@ std::vector<std::string> Hub::channels_of(const Connection& connection) {
   return names;
 }
 
+const std::string& Hub::name_of(const Channel& channel) noexcept { return channel.name; }
+
+void Hub::caught_up(Connection& connection, std::string_view name, std::uint64_t since) {
+  for (Subscription& subscription : connection.subscriptions()) {
+    if (subscription.channel->name == name) subscription.since = since;
+  }
+}
+
+std::uint64_t Hub::delivered_to(const Connection& connection) const noexcept {
+  for (const Subscription& subscription : connection.subscriptions()) {
+    const bool due = subscription.channel == current_ && subscription.member >= next_ && subscription.member < end_;
+    if (due) return delivered_ - 1;
+  }
+  return delivered_;
+}
+
 std::vector<std::pair<std::string, std::size_t>> Hub::members() const {
   std::vector<std::pair<std::string, std::size_t>> all;
   all.reserve(channels_.size());
@@ -97,52 +114,29 @@ std::vector<std::pair<std::string, std::size_t>> Hub::members() const {
 
 // ---- Delivering
 
-bool Hub::publish(std::string_view channel, const Frame& frame) {
-  if (!delivering_ && !backlogged()) {
-    begin(channel, frame);
-    go_on();
-    return true;
-  }
-  if (waiting_bytes_ >= kBacklogBytes) return false;
-  waiting_.push_back({.channel = std::string(channel), .frame = frame});
-  waiting_bytes_ += waiting_.back().bytes();
-  return true;
+void Hub::publish(const Publication& publication) {
+  --budget_;  // a channel without members costs something too
+  delivered_ = publication.number;
+  const auto found = channels_.find(publication.channel);
+  if (found == channels_.end()) return;
+  current_ = found->second.get();
+  frame_ = publication.frame;
+  next_ = 0;
+  end_ = current_->members.size();
+  go_on();
 }
 
 // A delivery may close its connection, and closing runs callbacks that may join, leave and publish. Connections
 // stay in memory until the turn ends and judge for themselves whether they still take anything.
 void Hub::go_on() {
-  if (delivering_) return;
+  if (delivering_ || current_ == nullptr) return;
   delivering_ = true;
-  while (current_ != nullptr || begin_next()) {
-    for (; next_ < end_ && budget_ > 0; ++next_) {
-      --budget_;
-      if (Connection* const member = current_->members[next_].connection) member->deliver(frame_);
-    }
-    if (next_ < end_) break;
-    finish();
+  for (; next_ < end_ && budget_ > 0; ++next_) {
+    --budget_;
+    if (Connection* const member = current_->members[next_].connection) member->deliver(frame_, delivered_);
   }
+  if (next_ == end_) finish();
   delivering_ = false;
-}
-
-void Hub::begin(std::string_view name, const Frame& frame) {
-  --budget_;  // a channel without members costs something too
-  const auto found = channels_.find(name);
-  if (found == channels_.end()) return;
-  current_ = found->second.get();
-  frame_ = frame;
-  next_ = 0;
-  end_ = current_->members.size();
-}
-
-bool Hub::begin_next() {
-  while (current_ == nullptr && budget_ > 0 && !waiting_.empty()) {
-    const Publication next = std::move(waiting_.front());
-    waiting_.pop_front();
-    waiting_bytes_ -= next.bytes();
-    begin(next.channel, next.frame);
-  }
-  return current_ != nullptr;
 }
 
 // Closes the gaps with members from the end, and tells their other halves where they now are.

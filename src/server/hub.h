@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,18 +20,15 @@ class Channel;
 /// however many members a channel has.
 struct Subscription {
   Channel* channel;
-  std::uint32_t member;  ///< its place in the channel
+  std::uint32_t member;     ///< its place in the channel
+  std::uint64_t since = 0;  ///< publications after this number are its connection's
 };
 
 /// One worker's channels and their members. It delivers one publication after the other, within the worker's
-/// budget: where that is spent it stops, in the middle of a channel if need be, and what is published meanwhile
-/// waits its turn. Belongs to the worker's thread.
+/// budget: where that is spent it stops, in the middle of a channel if need be. Belongs to the worker's thread.
 class Hub {
  public:
   static constexpr std::size_t kChannelsPerConnection = 256;
-  /// What may wait. Connections that publish are not read while anything does, so only callbacks that publish a
-  /// lot at once reach this; the rest of what they say is dropped.
-  static constexpr std::size_t kBacklogBytes = 32 * 1024 * 1024;
 
   enum class Joined { kYes, kAlready, kTooMany };
 
@@ -44,14 +40,22 @@ class Hub {
   void leave_all(Connection& connection);
   /// The names of the channels that a connection has joined.
   [[nodiscard]] static std::vector<std::string> channels_of(const Connection& connection);
+  /// A channel's name.
+  [[nodiscard]] static const std::string& name_of(const Channel& channel) noexcept;
+  /// From here on the membership has what was published after `since`: that it was given what it had missed.
+  void caught_up(Connection& connection, std::string_view channel, std::uint64_t since);
 
-  /// Queues the frame for every member of the channel, now or behind what was published before. Who leaves before
-  /// it is their turn does not get it any more. False if there is no room: it is dropped.
-  bool publish(std::string_view channel, const Frame& frame);
+  /// Queues the frame for every member of the channel. Who leaves before it is their turn does not get it any more.
+  /// Not while it is backlogged; in the order of the numbers.
+  void publish(const Publication& publication);
   /// Goes on where the budget ended.
   void go_on();
-  /// Whether something waits.
-  [[nodiscard]] bool backlogged() const noexcept { return current_ != nullptr || !waiting_.empty(); }
+  /// Whether a publication is being delivered.
+  [[nodiscard]] bool backlogged() const noexcept { return current_ != nullptr; }
+  /// The number of the last publication that was begun: who joins now gets what comes after it.
+  [[nodiscard]] std::uint64_t delivered() const noexcept { return delivered_; }
+  /// The last publication that a member of some channels has had its turn for.
+  [[nodiscard]] std::uint64_t delivered_to(const Connection& connection) const noexcept;
 
   [[nodiscard]] std::size_t channels() const noexcept { return channels_.size(); }
   /// Every channel with how many members it has here.
@@ -64,8 +68,6 @@ class Hub {
       return std::hash<std::string_view>()(text);
     }
   };
-  void begin(std::string_view channel, const Frame& frame);
-  [[nodiscard]] bool begin_next();
   void finish();
   void remove(Connection& connection, std::size_t position);
 
@@ -77,9 +79,8 @@ class Hub {
   Frame frame_;
   std::size_t next_ = 0;
   std::size_t end_ = 0;
-  bool delivering_ = false;           // inside go_on: a delivery may close its connection, and that may publish
-  std::deque<Publication> waiting_;
-  std::size_t waiting_bytes_ = 0;
+  std::uint64_t delivered_ = 0;
+  bool delivering_ = false;  // inside go_on: a delivery may close its connection, whose end may do anything
 };
 
 }  // namespace sallyport::server

@@ -4,11 +4,14 @@
 
 namespace sallyport::server {
 
-Inbox::Put Inbox::put(std::string_view channel, const Frame& frame) {
-  Publication publication{.channel = std::string(channel), .frame = frame};
+Inbox::Put Inbox::put(std::string_view channel, const Frame& frame, std::uint64_t number) {
+  Publication publication{.channel = std::string(channel), .frame = frame, .number = number};
   const std::size_t bytes = publication.bytes();
   const std::lock_guard lock(mutex_);
-  if (bytes_ >= kBytesMax) return Put::kDropped;
+  if (bytes_ >= kBytesMax) {
+    last_dropped_.store(number, std::memory_order_relaxed);
+    return Put::kDropped;
+  }
   queue_.push_back(std::move(publication));
   bytes_ += bytes;
   if (bytes_ >= kBytes && !full_) {

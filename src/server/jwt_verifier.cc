@@ -10,7 +10,9 @@
 #include "core/base/digest.h"
 #include "core/base/secret.h"
 #include "core/jose/jwt.h"
+#include "core/jose/logout_token.h"
 #include "sallyport/verifier.h"
+#include "server/file_value.h"
 #include "server/keys.h"
 
 namespace sallyport {
@@ -44,28 +46,46 @@ std::string thumbprint_of(std::string_view certificate) {
 
 bool same_set(const jose::KeySet& a, const jose::KeySet& b) { return a.keys().data() == b.keys().data(); }
 
+// Where a verifier's keys are: fetched, in a file that is read again when it changes, or given once and for all.
+struct JwtKeys {
+  std::shared_ptr<KeySource> source = {};
+  std::unique_ptr<FileValue<jose::KeySet>> file = {};
+  jose::KeySet given = {};
+
+  [[nodiscard]] jose::KeySet current() const {
+    if (source) return source->current();
+    return file ? *file->current() : given;
+  }
+  [[nodiscard]] std::uint32_t epoch() const noexcept {
+    if (source) return source->epoch();
+    return file ? file->epoch() : 0;
+  }
+};
+
 class JwtBackend final : public VerifierBackend {
  public:
-  // Without a source the keys are those that are given.
-  JwtBackend(jose::JwtPolicy policy, jose::KeySet keys, std::shared_ptr<KeySource> source, std::string name)
+  JwtBackend(jose::JwtPolicy policy, jose::JwtPolicy logout_policy, JwtKeys keys, std::string name)
       : policy_(std::move(policy)),
+        logout_policy_(std::move(logout_policy)),
         issuer_(policy_.issuer),
         keys_(std::move(keys)),
-        source_(std::move(source)),
+        source_(keys_.source.get()),
         name_(std::move(name)) {}
 
   void start(const VerifierHost& host) const override {
-    if (source_) source_->start(host);
+    if (source_ != nullptr) source_->start(host);
+    if (keys_.file) keys_.file->start(host);
   }
   void stop() const noexcept override {
-    if (source_) source_->stop();
+    if (source_ != nullptr) source_->stop();
+    if (keys_.file) keys_.file->stop();
   }
   bool ready() const noexcept override { return source_ == nullptr || source_->ready(); }
 
   std::optional<Verdict> verify_now(const Presented& presented, WallTime now) const override {
     while (true) {
-      const jose::KeySet keys = current();
-      Judgement judgement = judge(presented, keys, now);
+      const jose::KeySet keys = keys_.current();
+      Judgement<Verdict> judgement = judge(presented, keys, now);
       if (judgement.verdict) return std::move(judgement.verdict);
       const auto known = source_->recall(judgement.kid);
       // A new set may have come since we looked; each turn of this loop takes one.
@@ -76,40 +96,62 @@ class JwtBackend final : public VerifierBackend {
   }
 
   awaitable<Verdict> verify_later(Presented presented) const override {
-    Judgement judgement = judge(presented, current(), wall_now());
+    Judgement<Verdict> judgement = judge(presented, keys_.current(), wall_now());
     if (judgement.verdict) co_return std::move(*judgement.verdict);
     const KeySource::Search known = co_await source_->find(std::move(judgement.kid));
-    judgement = judge(presented, current(), wall_now());
+    judgement = judge(presented, keys_.current(), wall_now());
     if (judgement.verdict) co_return std::move(*judgement.verdict);
     co_return without_key(known);
   }
 
+  std::optional<LogoutVerdict> verify_logout_now(std::string_view token, WallTime now) const override {
+    while (true) {
+      const jose::KeySet keys = keys_.current();
+      Judgement<LogoutVerdict> judgement = judge_logout(token, keys, now);
+      if (judgement.verdict) return std::move(judgement.verdict);
+      const auto known = source_->recall(judgement.kid);
+      if (!same_set(keys, source_->current())) continue;  // as in verify_now
+      if (!known) return std::nullopt;
+      return logout_without_key(*known);
+    }
+  }
+
+  awaitable<LogoutVerdict> verify_logout_later(std::string token) const override {
+    Judgement<LogoutVerdict> judgement = judge_logout(token, keys_.current(), wall_now());
+    if (judgement.verdict) co_return std::move(*judgement.verdict);
+    const KeySource::Search known = co_await source_->find(std::move(judgement.kid));
+    judgement = judge_logout(token, keys_.current(), wall_now());
+    if (judgement.verdict) co_return std::move(*judgement.verdict);
+    co_return logout_without_key(known);
+  }
+
   bool cacheable() const noexcept override { return true; }
-  std::uint32_t epoch() const noexcept override { return source_ ? source_->epoch() : 0; }
+  std::uint32_t epoch() const noexcept override { return keys_.epoch(); }
   std::string_view name() const noexcept override { return name_; }
+  bool vouches_for(const Principal& who) const noexcept override { return who.issuer == policy_.issuer; }
   std::chrono::milliseconds deadline() const noexcept override {
     const std::chrono::milliseconds usual = VerifierBackend::deadline();
-    return source_ ? std::max(usual, source_->patience() + std::chrono::seconds(1)) : usual;
+    return source_ != nullptr ? std::max(usual, source_->patience() + std::chrono::seconds(1)) : usual;
   }
 
  private:
   // Without a verdict, the key that is missing is worth asking for.
+  template <typename V>
   struct Judgement {
-    std::optional<Verdict> verdict;
+    std::optional<V> verdict;
     std::string kid = {};
   };
 
   static WallTime wall_now() {
     return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   }
-  [[nodiscard]] jose::KeySet current() const { return source_ ? source_->current() : keys_; }
 
-  [[nodiscard]] Judgement judge(const Presented& presented, const jose::KeySet& keys, WallTime now) const {
+  [[nodiscard]] Judgement<Verdict> judge(const Presented& presented, const jose::KeySet& keys, WallTime now) const {
     auto claims = jose::verify_jwt(presented.token, policy_, keys, now);
     if (claims) return {accept(std::move(*claims), presented)};
     jose::JwtError error = claims.error();
     std::string detail = name_ + ": " + std::string(jose::to_string(error));
-    if (error == jose::JwtError::kUnknownKey && source_) {
+    if (error == jose::JwtError::kUnknownKey && source_ != nullptr) {
       // The issuer is compared before it is asked, and is not asked about a token that no key would save.
       auto kid = jose::missing_key_of(presented.token, policy_, now);
       if (kid) return {std::nullopt, std::move(*kid)};
@@ -143,6 +185,38 @@ class JwtBackend final : public VerifierBackend {
     return Verdict::refuse(Failure::kInvalidToken, name_ + ": unknown key");
   }
 
+  // The issuer comes first: what is wrong with another's token is not for this verifier to say.
+  [[nodiscard]] Judgement<LogoutVerdict> judge_logout(std::string_view token, const jose::KeySet& keys,
+                                                      WallTime now) const {
+    const auto issuer = jose::peek_issuer(token);
+    if (!issuer || *issuer != policy_.issuer) return {LogoutVerdict{}};
+    auto proven = jose::verify_logout_token(token, logout_policy_, keys, now);
+    if (proven) {
+      return {LogoutVerdict{.kind = LogoutVerdict::Kind::kAccepted,
+                            .logout = Logout{.issuer = std::move(proven->issuer),
+                                             .subject = std::move(proven->subject),
+                                             .session = std::move(proven->session),
+                                             .token_id = std::move(proven->token_id),
+                                             .issued_at = proven->issued_at,
+                                             .valid_until = proven->valid_until}}};
+    }
+    jose::JwtError error = proven.error();
+    std::string detail = name_ + ": " + std::string(jose::to_string(error));
+    if (error == jose::JwtError::kUnknownKey && source_ != nullptr) {
+      auto kid = jose::missing_logout_key_of(token, logout_policy_, now);
+      if (kid) return {std::nullopt, std::move(*kid)};
+      detail += ", " + std::string(jose::to_string(kid.error()));
+    }
+    return {LogoutVerdict{.kind = LogoutVerdict::Kind::kRefused, .detail = std::move(detail)}};
+  }
+
+  [[nodiscard]] LogoutVerdict logout_without_key(KeySource::Search known) const {
+    if (known == KeySource::Search::kUnavailable) {
+      return {.kind = LogoutVerdict::Kind::kUnavailable, .detail = name_ + ": the issuer's keys could not be fetched"};
+    }
+    return {.kind = LogoutVerdict::Kind::kRefused, .detail = name_ + ": unknown key"};
+  }
+
   // Asked only about what has failed here: a token of another issuer, or none at all, may be meant for the
   // next verifier. A token that names this issuer has had its answer.
   [[nodiscard]] bool belongs_elsewhere(std::string_view token, jose::JwtError error) const {
@@ -152,11 +226,24 @@ class JwtBackend final : public VerifierBackend {
   }
 
   const jose::JwtPolicy policy_;
+  const jose::JwtPolicy logout_policy_;
   const Text issuer_;  // shared by all principals
-  const jose::KeySet keys_;
-  const std::shared_ptr<KeySource> source_;
+  const JwtKeys keys_;
+  KeySource* const source_;  // its own, or null
   const std::string name_;
 };
+
+// Keys that the verifier could not use are no good news either.
+std::unique_ptr<FileValue<jose::KeySet>> keys_in_file(const Keys::Loaded& loaded, const std::string& name,
+                                                      const std::vector<jose::Algorithm>& algorithms) {
+  std::function<jose::KeySet()> load = [read = loaded.reload, path = loaded.file.path, algorithms] {
+    jose::KeySet keys = read();
+    const std::string misfit = misfit_of(keys, algorithms);
+    if (!misfit.empty()) throw std::runtime_error(path + ": " + misfit);
+    return keys;
+  };
+  return std::make_unique<FileValue<jose::KeySet>>(name, std::vector{loaded.file}, loaded.keys, std::move(load));
+}
 
 }  // namespace
 
@@ -182,17 +269,26 @@ Verifier jwt(JwtOptions options) {
     policy.algorithms.push_back(*algorithm);
   }
   const Keys::Loaded& loaded = options.keys.loaded();
-  std::shared_ptr<KeySource> source;
+  JwtKeys keys;
   if (loaded.make_source) {
     try {
-      source = loaded.make_source({.issuer = options.issuer, .verifier = options.name, .algorithms = policy.algorithms});
+      keys.source =
+          loaded.make_source({.issuer = options.issuer, .verifier = options.name, .algorithms = policy.algorithms});
     } catch (const std::invalid_argument& error) {
       fault(error.what());
     }
   } else if (const std::string misfit = misfit_of(loaded.keys, policy.algorithms); !misfit.empty()) {
     fault(misfit);
+  } else if (loaded.reload) {
+    keys.file = keys_in_file(loaded, options.name, policy.algorithms);
+  } else {
+    keys.given = loaded.keys;
   }
-  return Verifier(std::make_shared<JwtBackend>(std::move(policy), loaded.keys, std::move(source), options.name));
+  jose::JwtPolicy logout_policy = policy;
+  logout_policy.token_types = options.logout_token_types;
+  if (!options.logout_audience.empty()) logout_policy.audience = options.logout_audience;
+  return Verifier(std::make_shared<JwtBackend>(std::move(policy), std::move(logout_policy), std::move(keys),
+                                               options.name));
 }
 
 }  // namespace sallyport

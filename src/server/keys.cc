@@ -20,14 +20,21 @@ namespace {
 }
 
 Keys loaded(jose::KeySet keys) {
-  return Keys(std::make_shared<const Keys::Loaded>(Keys::Loaded{std::move(keys)}));
+  return Keys(std::make_shared<const Keys::Loaded>(Keys::Loaded{.keys = std::move(keys)}));
 }
 
-Keys from_one(std::expected<jose::Key, jose::KeyFailure> key, const std::string& where) {
+// Reads the file now, and later when it has changed.
+Keys from_file(const std::string& path, const std::function<jose::KeySet(const std::string& path)>& read) {
+  const io::FileStamp before = io::stamp_of(path);
+  return Keys(std::make_shared<const Keys::Loaded>(
+      Keys::Loaded{.keys = read(path), .reload = [read, path] { return read(path); }, .file = {path, before}}));
+}
+
+jose::KeySet set_of_one(std::expected<jose::Key, jose::KeyFailure> key, const std::string& where) {
   if (!key) fault(where, key.error());
   auto keys = jose::KeySet::from_keys({std::move(*key)});
   if (!keys) fault(where, keys.error());
-  return loaded(std::move(*keys));
+  return std::move(*keys);
 }
 
 // The two are taken for each other, and a parser of the one has nothing helpful to say of the other.
@@ -37,14 +44,35 @@ bool is_json(std::string_view text) {
   return begin != std::string_view::npos && text[begin] == '{';
 }
 
-Keys from_jwks(std::string_view json, const std::string& where) {
+jose::KeySet set_of_jwks(std::string_view json, const std::string& where) {
   if (is_pem(json) && !is_json(json)) {
     throw std::runtime_error(where + ": is a PEM, not a JWK Set; a public key in PEM is read with "
                                      "public_key_file");
   }
   auto keys = jose::KeySet::from_jwks(json);
   if (!keys) fault(where, keys.error());
-  return loaded(std::move(*keys));
+  return std::move(*keys);
+}
+
+jose::KeySet read_jwks(const std::string& path) { return set_of_jwks(read_file(path, jose::kKeySetBytesMax), path); }
+
+jose::KeySet read_public_key(const std::string& path) {
+  const std::string text = read_file(path, jose::kPemBytesMax);
+  if (is_json(text)) {
+    throw std::runtime_error(path + ": is JSON, not a PEM; a JWK Set is read with jwks_file");
+  }
+  return set_of_one(jose::Key::from_public_pem(text), path);
+}
+
+jose::KeySet read_secret(const std::string& path) {
+  std::string text = read_file(path, jose::kSecretBytesMax + 2);
+  const base::Secret whole(text);
+  base::wipe(text.data(), text.size());
+  std::string_view secret = whole.reveal();
+  // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
+  if (secret.ends_with('\n')) secret.remove_suffix(1);
+  if (secret.ends_with('\r')) secret.remove_suffix(1);
+  return set_of_one(jose::Key::from_secret(secret), path);
 }
 
 }  // namespace
@@ -115,37 +143,20 @@ std::expected<jose::KeySet, std::string> fetch_keys(const Keys& keys, KeyUser us
   return fetched;
 }
 
-Keys jwks_file(const std::string& path) {
-  return from_jwks(read_file(path, jose::kKeySetBytesMax), path);
-}
+Keys jwks_file(const std::string& path) { return from_file(path, read_jwks); }
 
-Keys jwks_text(std::string_view json) { return from_jwks(json, "JWK Set"); }
+Keys jwks_text(std::string_view json) { return loaded(set_of_jwks(json, "JWK Set")); }
 
-Keys public_key_file(const std::string& path) {
-  const std::string text = read_file(path, jose::kPemBytesMax);
-  if (is_json(text)) {
-    throw std::runtime_error(path + ": is JSON, not a PEM; a JWK Set is read with jwks_file");
-  }
-  return from_one(jose::Key::from_public_pem(text), path);
-}
+Keys public_key_file(const std::string& path) { return from_file(path, read_public_key); }
 
 Keys public_key_text(std::string_view pem) {
-  return from_one(jose::Key::from_public_pem(pem), "public key");
+  return loaded(set_of_one(jose::Key::from_public_pem(pem), "public key"));
 }
 
-Keys secret_file(const std::string& path) {
-  std::string text = read_file(path, jose::kSecretBytesMax + 2);
-  const base::Secret whole(text);
-  base::wipe(text.data(), text.size());
-  std::string_view secret = whole.reveal();
-  // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
-  if (secret.ends_with('\n')) secret.remove_suffix(1);
-  if (secret.ends_with('\r')) secret.remove_suffix(1);
-  return from_one(jose::Key::from_secret(secret), path);
-}
+Keys secret_file(const std::string& path) { return from_file(path, read_secret); }
 
 Keys secret_text(std::string_view secret) {
-  return from_one(jose::Key::from_secret(secret), "secret");
+  return loaded(set_of_one(jose::Key::from_secret(secret), "secret"));
 }
 
 }  // namespace sallyport

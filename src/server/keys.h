@@ -13,6 +13,7 @@
 
 #include "core/jose/algorithm.h"
 #include "core/jose/key.h"
+#include "io/file_watch.h"
 #include "sallyport/verifier.h"
 
 namespace sallyport {
@@ -59,6 +60,9 @@ struct Keys::Loaded {
   /// Makes the source, one for each verifier that is made with these keys; nothing: the keys are at hand. Throws
   /// `std::invalid_argument` if it cannot serve this user.
   std::function<std::shared_ptr<KeySource>(KeyUser)> make_source = {};
+  /// Reads the keys at hand again, and throws as the first time; nothing: they are in no file.
+  std::function<jose::KeySet()> reload = {};
+  io::FileWatch::File file = {};       ///< if they are in one: as it was before they were read
 };
 
 /// Why none of the keys can be used with any of the algorithms; empty if at least one can.

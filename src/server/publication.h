@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,7 @@ using Frame = std::shared_ptr<const std::string>;
 struct Publication {
   std::string channel;
   Frame frame;
+  std::uint64_t number = 0;  ///< counts what is published in this process, `History`
   /// What it counts for where the bytes that wait are limited.
   [[nodiscard]] std::size_t bytes() const noexcept { return sizeof *this + channel.size() + frame->size(); }
 };

@@ -135,6 +135,7 @@ TEST_F(RevocationTest, OfEverybodyBeforeAMomentMeansThoseWhoseTokensAreOlder) {
   EXPECT_EQ(revoke({.selector = {.issued_before = now - 1h}})->closed, 0U);
   EXPECT_TRUE(talks(*ada));
   EXPECT_EQ(status({}), 101);
+  EXPECT_TRUE(eventually([&] { return server->app.connections() == 2; }));
   EXPECT_EQ(revoke({.selector = {.issued_before = now + 1h}})->closed, 2U);
   EXPECT_EQ(ada->hear_close(), 3000);
   EXPECT_EQ(bob->hear_close(), 3000);

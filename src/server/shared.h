@@ -12,7 +12,9 @@
 #include "sallyport/app.h"
 #include "server/admission.h"
 #include "server/byte_budget.h"
+#include "server/history.h"
 #include "server/publication.h"
+#include "server/resume_store.h"
 #include "server/revocations.h"
 #include "server/site.h"
 #include "server/subject_table.h"
@@ -38,6 +40,8 @@ struct Shared {
   Admission admission;                        // thread-safe
   TicketStore tickets;                        // thread-safe
   SubjectTable subjects;                      // thread-safe
+  History history;                            // thread-safe
+  ResumeStore resumes;                        // thread-safe
   SharedVerificationCache verified;           // thread-safe
   boost::asio::io_context* control = nullptr; // runs on the control thread
   Revocations revocations{*this};             // the control thread's
@@ -52,7 +56,8 @@ struct Shared {
   std::vector<std::unique_ptr<Worker>> workers;
   std::atomic<bool> serving = false;          // `workers` is complete and may be read by any thread
 
-  /// Delivers to the channel's members on every worker; `from` does so itself, the others find it in their inbox.
+  /// Delivers to the channel's members on every worker, in the same order on all of them. `from`, whose thread it is
+  /// then, begins at once; the others find it in their inbox.
   /// False if one of them had no room, so that its members miss it; the log is told once a second.
   bool publish(Worker* from, std::string_view channel, const Frame& frame);
   /// From a coroutine of a worker's: `Revocations::revoke`.

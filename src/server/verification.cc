@@ -62,6 +62,7 @@ std::uint32_t Verification::epoch() const noexcept {
 
 std::optional<Verdict> Verification::run(Worker& worker, Connection& connection,
                                          std::uint32_t generation, Report report) {
+  began_ = std::chrono::steady_clock::now();
   const WallTime now = worker.now().wall;
   const auto& backends = verifier_->backends();
   for (std::size_t i = 0; i < backends.size(); ++i) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/cancellation_signal.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -42,6 +43,9 @@ class Verification : public std::enable_shared_from_this<Verification> {
     cancel_.emit(boost::asio::cancellation_type::terminal);
   }
 
+  /// When it was handed to the verifiers; nothing where a cache knew the answer.
+  [[nodiscard]] const std::optional<std::chrono::steady_clock::time_point>& began() const noexcept { return began_; }
+
   [[nodiscard]] CredentialKind kind() const noexcept {
     return via_ != CredentialKind::kNone ? via_ : credential_->kind;
   }
@@ -77,6 +81,7 @@ class Verification : public std::enable_shared_from_this<Verification> {
   std::optional<Verdict> answer_;       // so far
   std::optional<VerificationCache::Key> cache_key_;
   std::size_t asked_ = 0;               // the one that a coroutine waits for
+  std::optional<std::chrono::steady_clock::time_point> began_;
   std::uint8_t accepted_by_ = 0;
   bool cacheable_ = false;
   bool cancelled_ = false;

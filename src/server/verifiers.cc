@@ -11,6 +11,14 @@ awaitable<Verdict> VerifierBackend::verify_later(Presented) const {
   co_return Verdict::unavailable("this verifier does not answer later");
 }
 
+std::optional<LogoutVerdict> VerifierBackend::verify_logout_now(std::string_view, WallTime) const {
+  return LogoutVerdict{};
+}
+
+awaitable<LogoutVerdict> VerifierBackend::verify_logout_later(std::string) const {
+  co_return LogoutVerdict{.kind = LogoutVerdict::Kind::kUnavailable, .detail = "this verifier does not answer later"};
+}
+
 Verifier any_of(const std::vector<Verifier>& verifiers) {
   std::vector<std::shared_ptr<const VerifierBackend>> all;
   for (const Verifier& verifier : verifiers) {

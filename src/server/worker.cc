@@ -14,6 +14,7 @@
 #include "io/ask.h"
 #include "server/events.h"
 #include "server/handshake.h"
+#include "server/visit.h"
 
 namespace sallyport::server {
 namespace {
@@ -74,10 +75,22 @@ Shared::~Shared() = default;
 bool Shared::publish(Worker* from, std::string_view channel, const Frame& frame) {
   // Anybody may publish at any time, also while `run` is still making the workers.
   if (!serving.load(std::memory_order_acquire)) return true;
-  bool taken = from == nullptr || from->hub().publish(channel, frame);
-  for (const auto& worker : workers) {
-    if (worker.get() != from && !worker->accept_publication(channel, frame)) taken = false;
+  bool taken = true;
+  std::vector<Worker*> asleep;  // hardly ever more than a few: whoever is busy finds it by itself
+  history.publish(channel, frame, read_clocks().mono, [&](std::uint64_t number) {
+    for (const auto& worker : workers) {
+      switch (worker->accept_publication(channel, frame, number)) {
+        case Inbox::Put::kTaken: break;
+        case Inbox::Put::kFirst: asleep.push_back(worker.get()); break;
+        case Inbox::Put::kDropped: taken = false; break;
+      }
+    }
+  });
+  for (Worker* const worker : asleep) {
+    if (worker != from) worker->post([] {});  // a turn's end looks for it
   }
+  // At once, where nothing waits before it: a publisher hears itself before it hears that it has been heard.
+  if (from != nullptr) from->deliver_publications();
   if (!taken) tell_drop();
   return taken;
 }
@@ -353,18 +366,39 @@ void Worker::serve_deferred() {
   }
 }
 
-// First what waited longest. One from the inbox always, so that those who publish here do not keep it waiting.
+// First what waited longest.
 void Worker::serve_publications() {
   if (!hub_.backlogged() && !inbox_.waits()) return;
   flow_budget_ = kFlowPerPart;
   hub_.go_on();
+  deliver_publications();
+}
+
+void Worker::deliver_publications() {
   while (!hub_.backlogged()) {
     const auto next = inbox_.take();
     if (!next) break;
-    hub_.publish(next->channel, next->frame);
+    hub_.publish(*next);
     if (flow_spent()) break;
   }
   if (inbox_.settle()) shared_.wake_publishers();
+}
+
+bool Worker::behind(std::uint64_t number) const {
+  if (hub_.delivered() >= number) return false;
+  (void)shared_.history.last();  // from here on it is in the inbox, unless that had no room
+  return hub_.backlogged() || inbox_.waits();
+}
+
+void Worker::call_caught_up(const Connection& connection) {
+  behind_.emplace_back(connection.slot(), connection.slot_generation());
+}
+
+void Worker::serve_behind() {
+  const auto list = std::exchange(behind_, {});
+  for (const auto& [slot, generation] : list) {
+    if (Connection* const connection = find(slot, generation)) connection->caught_up();
+  }
 }
 
 void Worker::serve_again() {
@@ -389,15 +423,6 @@ void Worker::unlist(Connection& connection) {
   std::erase(publishers_, &connection);
 }
 
-bool Worker::accept_publication(std::string_view channel, const Frame& frame) {
-  switch (inbox_.put(channel, frame)) {
-    case Inbox::Put::kTaken: return true;
-    case Inbox::Put::kFirst: post([] {}); return true;  // a turn's end looks for it
-    case Inbox::Put::kDropped: return false;
-  }
-  return false;
-}
-
 void Worker::wake_publishers() {
   again_.insert(again_.end(), publishers_.begin(), publishers_.end());
   publishers_.clear();
@@ -411,8 +436,17 @@ void Worker::on_timer(base::TimerWheel::Node& node) {
 }
 
 bool Worker::on_turn_end() {
+  struct Measure {
+    Worker& worker;
+    ~Measure() {
+      const auto took = std::chrono::steady_clock::now() - worker.loop_.turn_began();
+      worker.metrics_.loop_delay.add(static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+    }
+  } measure{*this};
   serve_deferred();
   serve_publications();
+  serve_behind();
   serve_again();
   // Flushing may run on_drain, which may queue for others: until nothing is left.
   for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->end_turn();

@@ -82,8 +82,18 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   /// the last one has gone.
   void drain(base::Milliseconds window, std::function<void()> done);
   void post(std::move_only_function<void()> work) { loop_.post(std::move(work)); }
-  /// Takes what another thread has published. False if there is no room for it. Thread-safe.
-  [[nodiscard]] bool accept_publication(std::string_view channel, const Frame& frame);
+  /// Takes what has been published, here or on another thread. It must be woken where that is the first. Thread-safe.
+  [[nodiscard]] Inbox::Put accept_publication(std::string_view channel, const Frame& frame, std::uint64_t number) {
+    return inbox_.put(channel, frame, number);
+  }
+  /// Delivers what waits, as far as it goes in this turn.
+  void deliver_publications();
+  /// Whether a publication that another worker has delivered has yet to come here.
+  [[nodiscard]] bool behind(std::uint64_t number) const;
+  /// `caught_up` of the connection is called when this turn has delivered what it could.
+  void call_caught_up(const Connection& connection);
+  /// The last one, by its number, that there was no room for.
+  [[nodiscard]] std::uint64_t last_dropped_publication() const noexcept { return inbox_.last_dropped(); }
   /// Those who wait to publish may go on.
   void wake_publishers();
 
@@ -151,6 +161,8 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   void spend_flow() noexcept { --flow_budget_; }
   [[nodiscard]] bool take_tls_budget() noexcept { return tls_budget_-- > 0; }
   /// Runs `work` on the connection now if this turn's budget for signatures allows, otherwise in a later one.
+  /// Somebody was told to wait, because too many credentials come at once. The log hears of it once a second.
+  void tell_limited();
   /// False: too many wait already.
   [[nodiscard]] bool verify_in_budget(Connection& connection, std::move_only_function<void(Connection&)> work);
   /// The connection has authenticated: it no longer counts as pending.
@@ -191,6 +203,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   void end();
   void serve_deferred();
   void serve_publications();
+  void serve_behind();
   void serve_again();
   void finish_drain_if_empty();
   [[nodiscard]] bool make_room(const std::optional<http::IpAddress>& address, Admission::Pending pending);
@@ -213,7 +226,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   VerificationCache cache_;
   RefusalCache refusals_;
   auth::RevocationIndex revocations_;
-  auth::LiveIndex live_index_{base::random_u32()};
+  auth::LiveIndex live_index_{std::uint64_t{base::random_u32()} << 32 | base::random_u32()};
   WorkerMetrics metrics_;
   std::vector<char> receive_;
   std::string cork_;
@@ -221,6 +234,7 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   std::vector<Connection*> dirty_;
   std::vector<Connection*> again_;
   std::vector<Connection*> publishers_;  // that wait for room in an inbox
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> behind_;  // slots with generations
   std::vector<std::uint32_t> released_;
   std::vector<std::shared_ptr<void>> retired_;
   std::deque<Deferred> deferred_;
@@ -229,6 +243,8 @@ class Worker final : public io::TurnHooks, public io::Listener::Sink {
   std::shared_ptr<const void> running_ = std::make_shared<char>();
   std::function<void()> drained_;
   base::MonoTime shortage_reported_{};
+  base::MonoTime limited_reported_{};
+  std::uint64_t limited_ = 0;  // since then
   int tls_budget_ = kTlsHandshakesPerTurn;
   int verify_budget_ = kVerificationsPerTurn;
   std::size_t undrained_ = 0;  // of those who were here when the drain began

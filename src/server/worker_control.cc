@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/connection.h"
+#include "server/events.h"
 #include "server/worker.h"
 
 namespace sallyport::server {
@@ -34,6 +35,8 @@ std::size_t Worker::apply_revocation(const auth::RevocationRef& revocation) {
     connection->apply(auth::Revoked{revocation->reason});
     ++closed;
   }
+  // After the connections, which may have left something behind until now.
+  shared_.resumes.drop_matching(selector);
   if (revocation->until && last_end > *revocation->until) {
     boost::asio::post(*shared_.control, [this, id = revocation->id, last_end] {
       shared_.revocations.met(id, last_end);
@@ -56,6 +59,15 @@ bool Worker::revoked(const Principal& who) {
     boost::asio::post(*shared_.control, [this, id = found->id, end] { shared_.revocations.met(id, end); });
   }
   return true;
+}
+
+void Worker::tell_limited() {
+  ++limited_;
+  if (limited_reported_ != base::MonoTime{} && now().mono - limited_reported_ < kShortageReports) return;
+  limited_reported_ = now().mono;
+  Event(shared_.options.log, LogLevel::kWarn, "server.verifications_limited")
+      .with("count", static_cast<std::int64_t>(std::exchange(limited_, 0)))
+      .with("advice", "more new credentials come than server.limits.verifications admits; clients are told to retry");
 }
 
 void Worker::adopt(SiteRef site) {

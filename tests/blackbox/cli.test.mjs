@@ -146,7 +146,7 @@ describe('check', { concurrency: 4 }, () => {
   refuses('permits on an echo', { routes: [{ ...echo('/x'), permit: [{ do: ['publish'], channel: 'a' }] }] }, /permit/);
   refuses('two routes of the same path', { routes: [echo('/x'), echo('/x')] }, /\/x/);
   refuses('a path that does not begin with a slash', { routes: [echo('x')] }, /path/);
-  refuses('an administration that this version does not have', '[admin]\nlisten = "127.0.0.1:0"\ntoken_file = "x"\n', /not available/);
+  refuses('an administration without its token', '[admin]\nlisten = "127.0.0.1:0"\ntoken_file = "x"\n', /cannot be opened/);
   refuses('a proxy that this version does not have', { routes: [{ ...echo('/x'), handler: 'proxy', upstream: 'ws://127.0.0.1:1' }] }, /not available/);
   refuses('text that is no TOML', '[server\n', /./);
 

@@ -140,6 +140,36 @@ TEST(ParseControl, TakesTheTokenOfAuthAndRefresh) {
   EXPECT_EQ(refresh.id, "");
 }
 
+TEST(ParseControl, TakesWhereAnotherConnectionStopped) {
+  const ControlMessage auth = parsed(R"({"type":"auth","token":"T","resume":"R\u0031","received":17})");
+  EXPECT_EQ(auth.type, ControlType::kAuth);
+  EXPECT_EQ(auth.resume.reveal(), "R1");
+  EXPECT_EQ(auth.received, 17U);
+  const ControlMessage resume = parsed(R"({"type":"resume","resume":"R","id":3})");
+  EXPECT_EQ(resume.type, ControlType::kResume);
+  EXPECT_EQ(resume.resume.reveal(), "R");
+  EXPECT_FALSE(resume.received);
+  EXPECT_EQ(resume.id, "3");
+  for (const char* const text : {R"({"type":"auth","token":"T"})", R"({"type":"auth","token":"T","resume":null})"}) {
+    EXPECT_TRUE(parsed(text).resume.empty()) << text;
+  }
+  EXPECT_TRUE(parsed(R"({"type":"refresh","token":"T","resume":7})").resume.empty());
+}
+
+TEST(ParseControl, RefusesAWishToResumeThatIsNone) {
+  for (const char* const rest :
+       {R"(,"resume":"")", R"(,"resume":7)", R"(,"resume":["R"])", R"(,"resume":"R","received":-1)",
+        R"(,"resume":"R","received":"1")", R"(,"resume":"R","received":1.5)", R"(,"resume":"R","received":null)",
+        R"(,"resume":"R","received":9223372036854775808)", R"(,"resume":"R","resume":"R")"}) {
+    const std::string text = std::string(R"({"type":"auth","token":"T","id":4)") + rest + "}";
+    const auto message = parse_control(text);
+    EXPECT_FALSE(message) << text;
+  }
+  EXPECT_EQ(fault_of(R"({"type":"resume","id":4})"), "4");
+  EXPECT_EQ(fault_of(R"({"type":"resume","resume":null,"id":4})"), "4");
+  EXPECT_EQ(fault_of(R"({"type":"resume","token":"T","id":4})"), "4");
+}
+
 TEST(ParseControl, RefusesATokenThatIsNotThereOrNoText) {
   for (const std::string type : {"auth", "refresh"}) {
     for (const char* const rest :
@@ -355,6 +385,16 @@ TEST(ParseControl, SurvivesThePublicTestSuite) {
 
 base::WallTime at(std::int64_t milliseconds) {
   return base::WallTime(base::Milliseconds(milliseconds));
+}
+
+TEST(ServerMessages, TellHowToGoOnAndWhereOneDoes) {
+  Principal who;
+  who.subject = "ada";
+  EXPECT_EQ(ready_message("c1", who, "R"),
+            R"({"type":"ready","connection":"c1","subject":"ada","expires_at":null,"resume":"R"})");
+  EXPECT_EQ(resumed_message({}, false, {}), R"({"type":"resumed","channels":[],"gap":false})");
+  EXPECT_EQ(resumed_message({"a", "\"b\""}, true, "4"),
+            R"({"type":"resumed","channels":["a","\"b\""],"gap":true,"id":4})");
 }
 
 TEST(ServerMessages, SayWhatTheInterfaceSays) {

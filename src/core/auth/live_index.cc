@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kHeadsMin = 64;
 
-// SipHash-1-3 (Aumasson and Bernstein): subjects come from peers, and without the key nobody finds two that collide.
+// SipHash-1-3 (Aumasson and Bernstein): subjects come from peers, and without the key nobody finds two that
+// collide.
 class SipHash {
  public:
   SipHash(std::uint64_t key0, std::uint64_t key1) noexcept
@@ -92,7 +93,8 @@ void LiveIndex::named(std::uint64_t name, const std::function<void(std::uint32_t
   visit(table(Key::kName), hash(name), each);
 }
 
-void LiveIndex::visit(const Table& table, std::uint32_t hash, const std::function<void(std::uint32_t)>& visit) {
+void LiveIndex::visit(const Table& table, std::uint32_t hash,
+                      const std::function<void(std::uint32_t)>& visit) {
   if (table.heads.empty()) return;
   for (std::uint32_t slot = table.heads[hash & (table.heads.size() - 1)]; slot != kNone;
        slot = table.links[slot].after) {

@@ -144,7 +144,9 @@ TEST(LiveIndexTest, TellsTextsApartThatDifferInOneCharacter) {
       subjects.push_back("b" + std::string(length, 'a'));
       subjects.push_back(std::string(length, 'a') + std::string(1, '\0'));
     }
-    for (std::uint32_t slot = 0; slot < subjects.size(); ++slot) index.enter(slot, person(subjects[slot]), slot);
+    for (std::uint32_t slot = 0; slot < subjects.size(); ++slot) {
+      index.enter(slot, person(subjects[slot]), slot);
+    }
     for (std::uint32_t slot = 0; slot < subjects.size(); ++slot) {
       EXPECT_EQ(candidates(index, {.subject = subjects[slot]}), Slots{slot}) << "seed " << seed;
     }

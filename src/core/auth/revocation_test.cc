@@ -25,7 +25,11 @@ using std::chrono_literals::operator""s;
 constexpr base::WallTime kNow{base::Milliseconds(1'700'000'000'000)};
 
 Principal alice() {
-  return {.issuer = "https://id.example", .subject = "alice", .session = "s-1", .token_id = "t-1", .issued_at = kNow};
+  return {.issuer = "https://id.example",
+          .subject = "alice",
+          .session = "s-1",
+          .token_id = "t-1",
+          .issued_at = kNow};
 }
 
 RevocationRef revocation(std::uint64_t id, Selector selector, std::optional<base::WallTime> until = {}) {
@@ -61,7 +65,10 @@ TEST(SelectorTest, MatchesWhereAllOfItIsSo) {
   EXPECT_TRUE(matches({.subject = "alice"}, alice()));
   EXPECT_TRUE(matches({.session = "s-1"}, alice()));
   EXPECT_TRUE(matches({.token_id = "t-1"}, alice()));
-  EXPECT_TRUE(matches({.issuer = "https://id.example", .subject = "alice", .session = "s-1", .token_id = "t-1",
+  EXPECT_TRUE(matches({.issuer = "https://id.example",
+                       .subject = "alice",
+                       .session = "s-1",
+                       .token_id = "t-1",
                        .issued_before = kNow + 1ms},
                       alice()));
 }
@@ -215,7 +222,8 @@ TEST(RevocationIndexTest, DoesNotTakeMoreThanAThousandThatNameNobody) {
   EXPECT_EQ(found(index, alice()), 0U);
   EXPECT_TRUE(index.add(revocation(1, {.issuer = "https://id.example"}))) << "in the place of another";
   EXPECT_EQ(found(index, alice()), 1U);
-  EXPECT_TRUE(index.add(revocation(next, {.subject = "alice"}))) << "of those that name someone there is room";
+  EXPECT_TRUE(index.add(revocation(next, {.subject = "alice"})))
+      << "of those that name someone there is room";
 }
 
 TEST(RevocationIndexTest, DoesNotTakeMoreThanItHasRoomFor) {
@@ -234,7 +242,9 @@ TEST(RevocationIndexTest, DoesNotTakeMoreThanItHasRoomFor) {
 TEST(RevocationIndexTest, AgreesWithAListAfterAnyOperations) {
   std::mt19937 random(7);
   const auto below = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
-  const auto some = [&](const char* what, std::uint32_t limit) { return what + std::to_string(below(limit)); };
+  const auto some = [&](const char* what, std::uint32_t limit) {
+    return what + std::to_string(below(limit));
+  };
   const auto some_selector = [&] {
     Selector selector;
     do {
@@ -256,7 +266,8 @@ TEST(RevocationIndexTest, AgreesWithAListAfterAnyOperations) {
       switch (below(6)) {
         case 0:
         case 1: {
-          const auto until = below(3) == 0 ? std::nullopt : std::optional(now + std::chrono::seconds(below(60)));
+          const auto until =
+              below(3) == 0 ? std::nullopt : std::optional(now + std::chrono::seconds(below(60)));
           const RevocationRef added = revocation(id, some_selector(), until);
           ASSERT_TRUE(index.add(added));
           model[id] = added;
@@ -267,8 +278,8 @@ TEST(RevocationIndexTest, AgreesWithAListAfterAnyOperations) {
           break;
         case 3: {
           now += std::chrono::seconds(below(4));
-          const std::size_t ended =
-              std::erase_if(model, [&](const auto& entry) { return entry.second->until && *entry.second->until <= now; });
+          const std::size_t ended = std::erase_if(
+              model, [&](const auto& entry) { return entry.second->until && *entry.second->until <= now; });
           ASSERT_EQ(index.expire(now, 1'000), ended);
           break;
         }

@@ -161,7 +161,8 @@ void Control::turn(bool sound) {
     written(write, sound || !fate_.chance(30));
   }
   const auto done = [&](const Call& call) {
-    const bool safe = call.written || (fate_.sabotage == Sabotage::kAcknowledgesUnwritten && call.sequence != 0);
+    const bool safe =
+        call.written || (fate_.sabotage == Sabotage::kAcknowledgesUnwritten && call.sequence != 0);
     if (!safe || !everywhere(call.sequence)) return false;
     answer(call);
     return true;
@@ -195,7 +196,8 @@ void Control::start() {
   if (!durable_.empty()) ++fate_.counts.restarts;
   for (const auto& [id, record] : durable_) {
     if (record->revocation.until && *record->revocation.until <= fate_.now.wall) continue;
-    fate_.require(index_.add(std::make_shared<const Revocation>(record->revocation)), "the index has no room");
+    fate_.require(index_.add(std::make_shared<const Revocation>(record->revocation)),
+                  "the index has no room");
     records_[id] = record;
   }
 }
@@ -231,7 +233,9 @@ void Control::check(const std::vector<Worker>& workers) const {
   }
   for (const std::uint64_t id : lifted_) {
     fate_.require(!durable_.contains(id), "a lifted revocation is on the disk");
-    for (const Worker& worker : workers) fate_.require(!worker.knows(id), "a lifted revocation is back in a worker");
+    for (const Worker& worker : workers) {
+      fate_.require(!worker.knows(id), "a lifted revocation is back in a worker");
+    }
   }
 }
 

@@ -14,11 +14,12 @@
 
 namespace sallyport::auth::simulation {
 
-/// The node that numbers revocations, has them written, and tells every worker until it has acknowledged. It may
-/// die at any moment; what is on its disk stays.
+/// The node that numbers revocations, has them written, and tells every worker until it has acknowledged. It
+/// may die at any moment; what is on its disk stays.
 class Control {
  public:
-  Control(Fate& fate, Wallet& wallet, std::size_t workers) : fate_(fate), wallet_(wallet), acknowledged_by_(workers) {}
+  Control(Fate& fate, Wallet& wallet, std::size_t workers)
+      : fate_(fate), wallet_(wallet), acknowledged_by_(workers) {}
 
   // ---- What callers do
   void revoke();

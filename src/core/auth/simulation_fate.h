@@ -11,8 +11,8 @@
 #include "sallyport/principal.h"
 #include "sallyport/revocation.h"
 
-// What all parts of the simulation share: chance, time, the faults that are put in on purpose, and what has been
-// found. See simulation_world.h.
+// What all parts of the simulation share: chance, time, the faults that are put in on purpose, and what has
+// been found. See simulation_world.h.
 
 namespace sallyport::auth::simulation {
 
@@ -41,7 +41,7 @@ struct Counts {
   std::uint64_t opened = 0;
   std::uint64_t refreshed = 0;
   std::uint64_t delivered = 0;
-  std::uint64_t held_back = 0;     ///< messages that came when the authority had ended and no timer had said so
+  std::uint64_t held_back = 0;  ///< messages that came when the authority had ended and no timer had said so
   std::uint64_t ended_live = 0;    ///< connections that a revocation ended
   std::uint64_t races = 0;         ///< verifications that a revocation overtook
   std::uint64_t acknowledged = 0;  ///< revocations
@@ -59,9 +59,12 @@ struct Counts {
 class Fate {
  public:
   /// `trace` may be null: nothing is told then, and it is faster.
-  Fate(std::uint64_t seed, Sabotage with, std::ostream* trace) : sabotage(with), random_(seed), trace_(trace) {}
+  Fate(std::uint64_t seed, Sabotage with, std::ostream* trace)
+      : sabotage(with), random_(seed), trace_(trace) {}
 
-  [[nodiscard]] std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
+  [[nodiscard]] std::uint32_t below(std::uint32_t limit) {
+    return static_cast<std::uint32_t>(random_() % limit);
+  }
   [[nodiscard]] bool chance(std::uint32_t one_in) { return below(one_in) == 0; }
   [[nodiscard]] base::Milliseconds up_to(base::Milliseconds limit) {
     return base::Milliseconds(below(static_cast<std::uint32_t>(limit.count()) + 1));
@@ -81,7 +84,8 @@ class Fate {
   }
 
   const Sabotage sabotage;
-  base::Now now{base::MonoTime(base::Milliseconds(1'000'000)), base::WallTime(base::Milliseconds(1'700'000'000'000))};
+  base::Now now{base::MonoTime(base::Milliseconds(1'000'000)),
+                base::WallTime(base::Milliseconds(1'700'000'000'000))};
   std::string fault;  ///< the first invariant that was broken
   Counts counts;
 

@@ -38,9 +38,11 @@ Actions Peer::take(const Event& event) {
   const Grant grant = grant_of(event);
   const bool expected = awaited(event);
   const Actions actions = step(state, event, policy_, fate_.now);
-  fate_.tell("  ", name % 10'000, ' ', name_of(before), " + ", name_of(event), " -> ", name_of(state.phase()));
-  const bool granted = expected && grant.who != nullptr && state.authenticated() &&
-                       (!std::holds_alternative<RefreshedOutside>(event) || actions.has(ActionKind::kReplacePrincipal));
+  fate_.tell("  ", name % 10'000, ' ', name_of(before), " + ", name_of(event), " -> ",
+             name_of(state.phase()));
+  const bool granted =
+      expected && grant.who != nullptr && state.authenticated() &&
+      (!std::holds_alternative<RefreshedOutside>(event) || actions.has(ActionKind::kReplacePrincipal));
   follow(event, grant, granted);
   for (const Action& action : actions) check(action, grant, granted, old, was_open);
   check_state(was_live);
@@ -61,15 +63,18 @@ void Peer::follow(const Event& event, const Grant& grant, bool granted) {
     }
   }
   if (std::holds_alternative<ClockStepped>(event) && wall_end_ != base::kForever) {
-    mono_end_ = std::min(mono_end_, fate_.now.mono + std::max(base::Milliseconds(0), wall_end_ - fate_.now.wall));
+    mono_end_ =
+        std::min(mono_end_, fate_.now.mono + std::max(base::Milliseconds(0), wall_end_ - fate_.now.wall));
   }
 }
 
-void Peer::check(const Action& action, const Grant& grant, bool granted, const PrincipalRef& old, bool was_open) {
+void Peer::check(const Action& action, const Grant& grant, bool granted, const PrincipalRef& old,
+                 bool was_open) {
   switch (action.kind) {
     case ActionKind::kDeliver:
       fate_.require(was_open && state.authenticated(), "1: a message outside the authority");
-      fate_.require(fate_.now.wall < wall_end_ && fate_.now.mono < mono_end_, "6: a message after the expiry");
+      fate_.require(fate_.now.wall < wall_end_ && fate_.now.mono < mono_end_,
+                    "6: a message after the expiry");
       fate_.require(fate_.now.mono < session_end_, "6: a message after the session");
       ++fate_.counts.delivered;
       break;
@@ -119,8 +124,9 @@ void Peer::check_state(bool was_live) {
   fate_.require(opens_ == 1 && closes_ == 0, "5: authenticated without being open");
   fate_.require(identity_ && state.principal() != nullptr, "3: nobody is authenticated");
   if (!fate_.fault.empty()) return;
-  fate_.require(state.principal()->issuer == identity_->first && state.principal()->subject == identity_->second,
-                "3: it is somebody else");
+  fate_.require(
+      state.principal()->issuer == identity_->first && state.principal()->subject == identity_->second,
+      "3: it is somebody else");
   const base::MonoTime end = std::min(state.deadline(Deadline::kExpiry), state.deadline(Deadline::kSession));
   fate_.require(end != base::kNever && end <= std::min(mono_end_, session_end_),
                 "4: authenticated without a deadline at the authority's end");

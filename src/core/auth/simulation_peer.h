@@ -11,7 +11,8 @@
 
 namespace sallyport::auth::simulation {
 
-/// One connection: the state machine, and beside it, kept from events and actions alone, what must hold of it.
+/// One connection: the state machine, and beside it, kept from events and actions alone, what must hold of
+/// it.
 class Peer {
  public:
   /// A verifier at work: what it will answer, and when.
@@ -28,7 +29,8 @@ class Peer {
 
   /// One step, and all checks that concern this connection alone.
   Actions take(const Event& event);
-  /// A message that is handed on because no timer has said otherwise: the mistake of `Sabotage::kTrustsTimers`.
+  /// A message that is handed on because no timer has said otherwise: the mistake of
+  /// `Sabotage::kTrustsTimers`.
   void deliver_unasked() { check({ActionKind::kDeliver}, {}, false, nullptr, state.authenticated()); }
 
   State state;

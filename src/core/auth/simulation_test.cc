@@ -11,7 +11,8 @@
 
 #include "core/auth/simulation_world.h"
 
-// SALLYPORT_RUNS=N makes so many runs; SALLYPORT_SEED=N makes the run of that seed alone, and tells all of it.
+// SALLYPORT_RUNS=N makes so many runs; SALLYPORT_SEED=N makes the run of that seed alone, and tells all of
+// it.
 
 namespace sallyport::auth::simulation {
 namespace {
@@ -27,8 +28,8 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 std::string story_of(std::uint64_t seed, Sabotage sabotage) {
   std::ostringstream trace;
   const std::string fault = World(seed, sabotage, &trace).run();
-  return "seed " + std::to_string(seed) + " (SALLYPORT_SEED=" + std::to_string(seed) + " repeats it): " + fault +
-         "\n" + trace.str();
+  return "seed " + std::to_string(seed) + " (SALLYPORT_SEED=" + std::to_string(seed) +
+         " repeats it): " + fault + "\n" + trace.str();
 }
 
 void operator+=(Counts& all, const Counts& more) {
@@ -129,17 +130,18 @@ TEST_P(SimulationSabotageTest, IsNoticed) {
   std::cout << "  found in " << broken << " of 500 runs\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Each, SimulationSabotageTest,
-    ::testing::Values(std::pair(Sabotage::kChecksAtStart, "someone it means goes on"),
-                      std::pair(Sabotage::kLiveOnesStay, "someone it means goes on"),
-                      std::pair(Sabotage::kStaleIndex, "someone it means goes on"),
-                      std::pair(Sabotage::kAcknowledgesTooSoon, "is acknowledged, and someone it means goes on"),
-                      std::pair(Sabotage::kAcknowledgesUnwritten, "is not on the disk"),
-                      std::pair(Sabotage::kForgetsAtRestart, "an acknowledged revocation is lost"),
-                      std::pair(Sabotage::kAppliesInAnyOrder, "lifted"),
-                      std::pair(Sabotage::kTrustsTimers, "6: a message after the")),
-    [](const auto& made) { return name_of(made.param.first); });
+INSTANTIATE_TEST_SUITE_P(Each, SimulationSabotageTest,
+                         ::testing::Values(std::pair(Sabotage::kChecksAtStart, "someone it means goes on"),
+                                           std::pair(Sabotage::kLiveOnesStay, "someone it means goes on"),
+                                           std::pair(Sabotage::kStaleIndex, "someone it means goes on"),
+                                           std::pair(Sabotage::kAcknowledgesTooSoon,
+                                                     "is acknowledged, and someone it means goes on"),
+                                           std::pair(Sabotage::kAcknowledgesUnwritten, "is not on the disk"),
+                                           std::pair(Sabotage::kForgetsAtRestart,
+                                                     "an acknowledged revocation is lost"),
+                                           std::pair(Sabotage::kAppliesInAnyOrder, "lifted"),
+                                           std::pair(Sabotage::kTrustsTimers, "6: a message after the")),
+                         [](const auto& made) { return name_of(made.param.first); });
 
 }  // namespace
 }  // namespace sallyport::auth::simulation

@@ -29,7 +29,9 @@ PrincipalRef Wallet::issue(Principal who) {
 }
 
 PrincipalRef Wallet::any() {
-  if (!issued_.empty() && !fate_.chance(3)) return issued_[fate_.below(static_cast<std::uint32_t>(issued_.size()))];
+  if (!issued_.empty() && !fate_.chance(3)) {
+    return issued_[fate_.below(static_cast<std::uint32_t>(issued_.size()))];
+  }
   Principal who{.issuer = fate_.chance(3) ? "https://b.example" : "https://a.example",
                 .subject = "u-" + std::to_string(fate_.below(3))};
   if (!fate_.chance(3)) who.session = "s-" + std::to_string(fate_.below(4));
@@ -131,7 +133,9 @@ void Worker::put(const RecordRef& record) {
   const auto judge = [&](std::uint32_t slot) {
     const Peer* const peer = slots_.at(slot).get();
     fate_.require(peer != nullptr && peer->state.opened(), "the index names a connection that is not there");
-    if (peer != nullptr && peer->state.opened() && matches(selector, *peer->state.principal())) meant.push_back(slot);
+    if (peer != nullptr && peer->state.opened() && matches(selector, *peer->state.principal())) {
+      meant.push_back(slot);
+    }
   };
   if (selector.token_id || selector.session || selector.subject) {
     live_->candidates(selector, judge);
@@ -155,10 +159,13 @@ void Worker::expire() {
   const std::size_t ended = std::erase_if(known_, [&](const auto& entry) {
     return entry.second->revocation.until && *entry.second->revocation.until <= fate_.now.wall;
   });
-  fate_.require(revocations_.expire(fate_.now.wall, 1'000) == ended, "the index forgets others than have ended");
+  fate_.require(revocations_.expire(fate_.now.wall, 1'000) == ended,
+                "the index forgets others than have ended");
 }
 
-bool Worker::revoked(const PrincipalRef& who) const { return revocations_.find(*who, fate_.now.wall) != nullptr; }
+bool Worker::revoked(const PrincipalRef& who) const {
+  return revocations_.find(*who, fate_.now.wall) != nullptr;
+}
 
 // ---- Connections
 
@@ -338,7 +345,9 @@ void Worker::check() const {
   fate_.require(live_->size() == opened, "the index holds others than those that live");
   fate_.require(revocations_.size() == known_.size(), "the index holds others than were applied");
   for (const auto& [id, record] : known_) {
-    if (!record->lapsed) require_none(*record, "a worker has applied a revocation, and someone it means goes on");
+    if (!record->lapsed) {
+      require_none(*record, "a worker has applied a revocation, and someone it means goes on");
+    }
   }
 }
 

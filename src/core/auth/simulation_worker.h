@@ -15,7 +15,8 @@
 
 namespace sallyport::auth::simulation {
 
-/// A numbered change on its way from the control node. Numbers count within an epoch, the life of a control node.
+/// A numbered change on its way from the control node. Numbers count within an epoch, the life of a control
+/// node.
 struct Delta {
   enum class Kind : std::uint8_t { kAll, kPut, kRemove };
   Kind kind;
@@ -50,7 +51,9 @@ class Worker {
  public:
   static constexpr std::size_t kSlots = 5;
 
-  Worker(Fate& fate, Wallet& wallet, const Policy& policy) : fate_(fate), wallet_(wallet), policy_(policy) { restart(); }
+  Worker(Fate& fate, Wallet& wallet, const Policy& policy) : fate_(fate), wallet_(wallet), policy_(policy) {
+    restart();
+  }
 
   /// The process dies and another one begins. Nothing is closed properly.
   void restart();
@@ -59,7 +62,8 @@ class Worker {
   void drain();
   /// The wall clock was set; the loop notices when it gets to it.
   void clock_stepped() { clock_stepped_ = true; }
-  /// A turn of the loop: answers of verifiers, deadlines, and a stepped clock, in any order, or nothing at all.
+  /// A turn of the loop: answers of verifiers, deadlines, and a stepped clock, in any order, or nothing at
+  /// all.
   void turn(bool punctual);
   /// The loop stands still for a while.
   void stall(base::Milliseconds time) { stalled_until_ = fate_.now.mono + time; }

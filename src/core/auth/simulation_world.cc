@@ -203,7 +203,8 @@ void World::settle() {
   sound_ = true;
   if (!control_.up()) control_.start();
   const auto settled = [&] {
-    return control_.idle() && std::all_of(workers_.begin(), workers_.end(), [](const Worker& w) { return w.empty(); });
+    return control_.idle() &&
+           std::all_of(workers_.begin(), workers_.end(), [](const Worker& w) { return w.empty(); });
   };
   for (int i = 0; i < kSettlingSteps && fate_.fault.empty() && !settled(); ++i) {
     step();

@@ -11,9 +11,9 @@
 #include "core/auth/simulation_fate.h"
 #include "core/auth/simulation_worker.h"
 
-// A small world in one process, made from a seed: some workers with their connections, a control node with a disk,
-// and a network between them that loses, delays, repeats and reorders. Whatever happens, what must hold is checked
-// after every step; equal seeds give equal worlds.
+// A small world in one process, made from a seed: some workers with their connections, a control node with a
+// disk, and a network between them that loses, delays, repeats and reorders. Whatever happens, what must hold
+// is checked after every step; equal seeds give equal worlds.
 
 namespace sallyport::auth::simulation {
 

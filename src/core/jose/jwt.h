@@ -62,6 +62,8 @@ enum class JwtError {
   kBadClaim,  ///< a claim of the wrong type, out of range, too long, or with control characters
   kExpired,
   kNotYetValid,
+  kNoLogout,    ///< of a logout token: no event of a logout, or what a logout token must not have
+  kTooOld,      ///< of a logout token: issued longer ago than one may be
 };
 
 [[nodiscard]] std::string_view to_string(JwtError error);

@@ -74,10 +74,6 @@ std::optional<base::WallTime> time_of(const json::value& value, Rounding roundin
       rounding == Rounding::kDown ? std::floor(milliseconds) : std::ceil(milliseconds))));
 }
 
-base::Milliseconds leeway_of(const JwtPolicy& policy) {
-  return std::clamp<seconds>(policy.leeway, seconds(0), std::chrono::days(1));
-}
-
 std::string show(base::WallTime time, base::WallTime now) {
   const auto whole = [](base::Milliseconds d) {
     return std::to_string(std::chrono::duration_cast<seconds>(d).count());
@@ -158,8 +154,20 @@ std::optional<JwtError> check_audience(const ClaimsContext& context, Claims& out
   return std::nullopt;
 }
 
+// Who sends logout tokens with `typ` "JWT", or none, hands out what would otherwise pass here (RFC
+// 8725 section 3.12).
+bool is_logout(const ClaimsContext& context) {
+  const json::value* const events = context.find("events");
+  const json::object* const members = events != nullptr ? events->if_object() : nullptr;
+  return members != nullptr && members->contains(kLogoutEvent);
+}
+
 std::optional<JwtError> check_subject(const ClaimsContext& context, Claims& output,
                                       std::string* detail) {
+  if (is_logout(context)) {
+    if (detail != nullptr) *detail = "this is a logout token: it ends a login and proves none";
+    return JwtError::kWrongType;
+  }
   if (context.find("sub") == nullptr) return JwtError::kMissingClaim;
   if (!read_identifier(context, "sub", output.subject)) return JwtError::kBadClaim;
   if (detail != nullptr) *detail = "sub '" + printable(output.subject, 255) + "'";
@@ -275,19 +283,27 @@ constexpr std::array<ClaimCheck, 10> kChecks = {{
     {"type", check_type},
     {"issuer", check_issuer},
     {"audience", check_audience},
-    {"subject", check_subject},
+    {"subject", check_subject, false},
     {"expiry", check_expiry},
     {"not before", check_not_before},
     {"issued at", check_issued_at},
     {"identifiers", check_identifiers},
-    {"scopes", check_scopes},
-    {"confirmation", check_confirmation},
+    {"scopes", check_scopes, false},
+    {"confirmation", check_confirmation, false},
 }};
 
 }  // namespace
 
+base::Milliseconds leeway_of(const JwtPolicy& policy) {
+  return std::clamp<seconds>(policy.leeway, seconds(0), std::chrono::days(1));
+}
+
 std::span<const ClaimCheck> claim_checks() {
   return kChecks;
+}
+
+bool read_subject_if_any(const ClaimsContext& context, Claims& output) {
+  return read_identifier(context, "sub", output.subject);
 }
 
 }  // namespace sallyport::jose

@@ -69,6 +69,8 @@ struct AdminSettings {
   std::vector<std::string> listen = {};  ///< loopback addresses
   std::string token_file = {};
   std::vector<std::string> hosts = {};   ///< names other than loopback's under which it may be reached
+
+  friend bool operator==(const AdminSettings&, const AdminSettings&) = default;
 };
 
 /// A configuration without errors. File names in it are relative to the working directory no more:

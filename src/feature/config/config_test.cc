@@ -110,6 +110,8 @@ algorithms = ["HS256", "HS512"]
 secret_file = "long.secret"
 leeway = "5s"
 token_types = ["JWT"]
+logout_token_types = ["logout+jwt", "JWT"]
+logout_audience = ["web"]
 )" + std::string(kGood));
   ASSERT_EQ(config.verifiers.size(), 2U);
   const VerifierEntry& hs = config.verifiers[0];
@@ -120,6 +122,9 @@ token_types = ["JWT"]
   EXPECT_EQ(hs.jwt->algorithms, (std::vector<std::string>{"HS256", "HS512"}));
   EXPECT_EQ(hs.jwt->leeway, 5s);
   EXPECT_EQ(hs.jwt->token_types, std::vector<std::string>{"JWT"});
+  EXPECT_EQ(hs.jwt->logout_token_types, (std::vector<std::string>{"logout+jwt", "JWT"}));
+  EXPECT_EQ(hs.jwt->logout_audience, std::vector<std::string>{"web"});
+  EXPECT_EQ(config.verifiers[1].jwt->logout_token_types, std::vector<std::string>{"logout+jwt"});
   EXPECT_EQ(config.verifiers[1].jwt->leeway, 30s);
   EXPECT_EQ(config.verifiers[1].verifier.backends().front()->name(), "main");
 }

@@ -279,7 +279,7 @@ INSTANTIATE_TEST_SUITE_P(
              "issuer signs with\n"},
         Case{"EmptyLists",
              "[verifier.v]\ntype = \"jwt\"\nissuer = \"\"\naudience = []\nalgorithms = "
-             "[]\ntoken_types = []\n"
+             "[]\ntoken_types = []\nlogout_token_types = []\nlogout_audience = []\n"
              "jwks_file = \"es256.jwks\"\n" STATIC_ROUTE,
              "3: error: verifier v: issuer must not be empty\n"
              "4: warning: verifier v: has no audience: a token that the issuer made for any other "
@@ -289,7 +289,11 @@ INSTANTIATE_TEST_SUITE_P(
              "as [\"ES256\"]\n"
              "6: error: verifier v: token_types must not be empty: no token would be accepted; "
              "leave it out for "
-             "\"JWT\" and \"at+jwt\"\n"},
+             "\"JWT\" and \"at+jwt\"\n"
+             "7: error: verifier v: logout_token_types must not be empty: no token would be accepted; "
+             "leave it out for \"logout+jwt\"\n"
+             "8: error: verifier v: logout_audience must not be empty; write the client's id at the issuer, "
+             "or leave it out where that is in audience\n"},
         Case{"WrongTypesAndKeys",
              "[verifier.v]\ntype = \"jwt\"\nissuer = [\"i\"]\naudience = \"a\"\nalgorithms = "
              "[1]\nleeway = 30\n"

@@ -48,6 +48,8 @@ algorithms = ["ES256", "RS256"]
 jwks_file = "es256.jwks"
 leeway = "30s"
 token_types = ["JWT", "at+jwt"]
+logout_token_types = ["logout+jwt"]
+logout_audience = ["web"]
 [[route]]
 path = "/chat/:room"
 handler = "hub"
@@ -151,7 +153,7 @@ TEST(Reference, RefusesTheKeysOfOtherVerifierTypesByName) {
   }
   for (const std::string key :
        {"issuer", "audience", "algorithms", "jwks_file", "jwks_url", "discovery", "secret_file",
-        "public_key_file", "leeway", "token_types"}) {
+        "public_key_file", "leeway", "token_types", "logout_token_types", "logout_audience"}) {
     const std::string findings =
         findings_of("[verifier.v]\ntype = \"session\"\n" + key + " = \"x\"\n");
     EXPECT_NE(findings.find("3: error: verifier v: " + key + " belongs to a verifier of type "),

@@ -70,7 +70,9 @@ class JwtReader {
     read_algorithms();
     read_keys();
     read_leeway();
-    read_types();
+    read_types("token_types", "\"JWT\" and \"at+jwt\"", types_);
+    read_types("logout_token_types", "\"logout+jwt\"", logout_types_);
+    read_logout_audience();
     if (reading_.findings.error_count() != errors || !keys_) return std::nullopt;
     return make(*std::move(keys_));
   }
@@ -219,16 +221,27 @@ class JwtReader {
     }
   }
 
-  void read_types() {
-    const auto texts = section_.read_texts("token_types");
+  void read_types(std::string_view key, std::string_view usual, std::vector<std::string>& types) {
+    const auto texts = section_.read_texts(key);
     if (!texts) return;
     if (texts->empty()) {
-      section_.error(
-          section_.line_of("token_types"),
-          "token_types must not be empty: no token would be accepted; leave it out for \"JWT\" and "
-          "\"at+jwt\"");
+      section_.error(section_.line_of(key), std::string(key) +
+                                                " must not be empty: no token would be accepted; "
+                                                "leave it out for " +
+                                                std::string(usual));
     }
-    types_ = values(*texts);
+    types = values(*texts);
+  }
+
+  void read_logout_audience() {
+    const auto texts = section_.read_texts("logout_audience");
+    if (!texts) return;
+    if (texts->empty()) {
+      section_.error(section_.line_of("logout_audience"),
+                     "logout_audience must not be empty; write the client's id at the issuer, or leave it "
+                     "out where that is in audience");
+    }
+    logout_audience_ = values(*texts);
   }
 
   std::optional<VerifierEntry> make(Keys keys) {
@@ -238,6 +251,8 @@ class JwtReader {
                        .keys = std::move(keys),
                        .leeway = leeway_,
                        .token_types = std::move(types_),
+                       .logout_token_types = std::move(logout_types_),
+                       .logout_audience = std::move(logout_audience_),
                        .name = name_};
     const std::function<Verifier(JwtOptions)> factory = jwt;
     auto made = make_part<Verifier>({.section = section_, .verifier = name_}, factory, options);
@@ -258,6 +273,8 @@ class JwtReader {
   std::vector<std::string> algorithms_;
   std::chrono::seconds leeway_{30};
   std::vector<std::string> types_{"JWT", "at+jwt"};
+  std::vector<std::string> logout_types_{"logout+jwt"};
+  std::vector<std::string> logout_audience_;
 };
 
 }  // namespace

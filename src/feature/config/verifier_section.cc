@@ -17,13 +17,13 @@ namespace {
 struct Type {
   VerifierType type;
   std::string_view word;
-  std::array<std::string_view, 10> keys;  // beside `type`; empty ones are none
+  std::array<std::string_view, 12> keys;  // beside `type`; empty ones are none
 };
 constexpr std::array<Type, 7> kTypes{{
     {VerifierType::kJwt,
      "jwt",
      {"issuer", "audience", "algorithms", "jwks_file", "jwks_url", "discovery", "secret_file",
-      "public_key_file", "leeway", "token_types"}},
+      "public_key_file", "leeway", "token_types", "logout_token_types", "logout_audience"}},
     {VerifierType::kIntrospection,
      "introspection",
      {"endpoint", "client_id", "client_secret_file", "issuer", "cache", "recheck", "timeout"}},

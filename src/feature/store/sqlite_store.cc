@@ -58,13 +58,15 @@ std::optional<Failure> reason_of(std::string_view word) {
   return std::nullopt;
 }
 
-// Why a write-ahead log (https://sqlite.org/wal.html) and synchronous = FULL: a commit is one append and one fsync,
-// where a rollback journal needs three or four; a record that a failure cut short is recognised by its checksum; and
-// FULL, unlike NORMAL, syncs the log at every commit, so what has been acknowledged is on the disk. The exclusive lock
-// is taken before the log is opened, so that there is no shared memory beside the file, and held until the end.
+// Why a write-ahead log (https://sqlite.org/wal.html) and synchronous = FULL: a commit is one append and one
+// fsync, where a rollback journal needs three or four; a record that a failure cut short is recognised by its
+// checksum; and FULL, unlike NORMAL, syncs the log at every commit, so what has been acknowledged is on the
+// disk. The exclusive lock is taken before the log is opened, so that there is no shared memory beside the
+// file, and held until the end.
 class SqliteStore final : public Store {
  public:
-  SqliteStore(std::string path, SqliteOptions options) : path_(std::move(path)), options_(std::move(options)) {}
+  SqliteStore(std::string path, SqliteOptions options)
+      : path_(std::move(path)), options_(std::move(options)) {}
 
   std::expected<Contents, std::string> open(WallTime now) override {
     if (open_) return std::unexpected(path_ + ": is open already");
@@ -131,13 +133,14 @@ class SqliteStore final : public Store {
   }
 
   [[nodiscard]] std::unexpected<std::string> damaged(const std::string& how) const {
-    return refuse("is damaged (" + how +
-                  "); restore a copy, or move it away to begin with an empty one: then what was revoked before is "
-                  "accepted again until it expires");
+    return refuse(
+        "is damaged (" + how +
+        "); restore a copy, or move it away to begin with an empty one: then what was revoked before is "
+        "accepted again until it expires");
   }
 
-  // The file is made here, since SQLite would make it readable by all. It is never opened here when it is there
-  // already: POSIX drops all of a process's locks on a file as soon as any descriptor of it is closed.
+  // The file is made here, since SQLite would make it readable by all. It is never opened here when it is
+  // there already: POSIX drops all of a process's locks on a file as soon as any descriptor of it is closed.
   [[nodiscard]] std::expected<void, std::string> make_file() const {
     struct stat status{};
     if (::stat(path_.c_str(), &status) != 0) {
@@ -160,7 +163,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::expected<void, std::string> open_file() {
     if (path_.empty()) return std::unexpected("a store needs a file name");
     if (auto made = make_file(); !made) return made;
-    // Absolute, so that it is a file's name whatever it looks like: SQLite gives ":memory:" and "file:" a meaning.
+    // Absolute, so that it is a file's name whatever it looks like: SQLite gives ":memory:" and "file:" a
+    // meaning.
     std::error_code error;
     const std::string absolute = std::filesystem::absolute(path_, error).string();
     if (error) return refuse(error.message());
@@ -192,7 +196,8 @@ class SqliteStore final : public Store {
     const auto journal = database_.ask("PRAGMA journal_mode = WAL");
     if (!journal) return refuse(journal.error());
     if (*journal != "wal") return refuse("the write-ahead log cannot be used here");
-    std::string set = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA journal_size_limit = 16777216;";
+    std::string set =
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA journal_size_limit = 16777216;";
     if (options_.pages_max != 0) set += "PRAGMA max_page_count = " + std::to_string(options_.pages_max) + ";";
     if (empty) set += schema();
     if (auto done = database_.execute(set); !done) return refuse(done.error());
@@ -275,7 +280,8 @@ class SqliteStore final : public Store {
                             .created = moment(rows->integer(7)),
                             .until = time(8)};
       // Whoever it means would be accepted if it were left out.
-      if (!why || !auth::valid(revocation.selector) || rows->integer(0) <= 0 || revocation.id > contents.last_id) {
+      if (!why || !auth::valid(revocation.selector) || rows->integer(0) <= 0 ||
+          revocation.id > contents.last_id) {
         return damaged("revocation " + std::to_string(rows->integer(0)) + " makes no sense");
       }
       contents.revocations.push_back(std::move(revocation));
@@ -355,7 +361,9 @@ class SqliteStore final : public Store {
 
   // Of both tables, at most `most` rows each of those that ended at `before` or earlier.
   [[nodiscard]] SqliteResult<void> sweep(WallTime before, std::int64_t most) {
-    if (auto done = statements_.sweep_revocations.bind(1, number(before)).bind(2, most).run(); !done) return done;
+    if (auto done = statements_.sweep_revocations.bind(1, number(before)).bind(2, most).run(); !done) {
+      return done;
+    }
     return statements_.sweep_seen.bind(1, number(before)).bind(2, most).run();
   }
 
@@ -377,6 +385,8 @@ std::shared_ptr<Store> make_sqlite_store(std::string path, SqliteOptions options
 
 namespace sallyport {
 
-std::shared_ptr<Store> sqlite_store(std::string path) { return store::make_sqlite_store(std::move(path), {}); }
+std::shared_ptr<Store> sqlite_store(std::string path) {
+  return store::make_sqlite_store(std::move(path), {});
+}
 
 }  // namespace sallyport

@@ -22,8 +22,8 @@ namespace {
 constexpr WallTime kNow{std::chrono::milliseconds(1'700'000'000'000)};
 constexpr int kNeverFails = std::numeric_limits<int>::max();
 
-// SQLite's file system is a table of functions: this one's files are the usual ones, with `write` and `sync` seen to
-// first. SQLite hands no context to them, hence the statics.
+// SQLite's file system is a table of functions: this one's files are the usual ones, with `write` and `sync`
+// seen to first. SQLite hands no context to them, hence the statics.
 class FailingDisk {
  public:
   static inline int syncs = 0;
@@ -100,7 +100,9 @@ class SqliteStoreDiskTest : public ::testing::Test {
   // How many of the three are there.
   static std::size_t count(const Store::Contents& contents, std::uint64_t first) {
     std::size_t found = 0;
-    for (const Revocation& each : contents.revocations) found += each.id >= first && each.id < first + 3 ? 1 : 0;
+    for (const Revocation& each : contents.revocations) {
+      found += each.id >= first && each.id < first + 3 ? 1 : 0;
+    }
     return found;
   }
 
@@ -141,8 +143,8 @@ TEST_F(SqliteStoreDiskTest, DoesNotAcknowledgeWhatTheDiskDidNotTake) {
   EXPECT_EQ(count(*contents, 7), 3U);
 }
 
-// Whichever of a store's first writes and syncs fails, from the file's creation on: what it acknowledged is there,
-// what it refused is there whole or not at all, and the file can be opened.
+// Whichever of a store's first writes and syncs fails, from the file's creation on: what it acknowledged is
+// there, what it refused is there whole or not at all, and the file can be opened.
 TEST_F(SqliteStoreDiskTest, SurvivesTheFailureOfAnyOneOperation) {
   int failed_opens = 0;
   int failed_writes = 0;

@@ -73,7 +73,8 @@ std::vector<std::uint64_t> acknowledged(const std::string& path, std::chrono::mi
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "it ended by itself: " << WEXITSTATUS(status);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+      << "it ended by itself: " << WEXITSTATUS(status);
   return numbers;
 }
 
@@ -100,7 +101,9 @@ TEST(SqliteStoreKillTest, KeepsWhatItAcknowledgedWhenItsProcessIsKilled) {
     ASSERT_LE(contents->last_id, last + 1);
     last = contents->last_id;
     std::vector<Revocation> expected;
-    for (std::uint64_t id = last < kKept ? 1 : last - kKept + 1; id <= last; ++id) expected.push_back(revocation(id));
+    for (std::uint64_t id = last < kKept ? 1 : last - kKept + 1; id <= last; ++id) {
+      expected.push_back(revocation(id));
+    }
     ASSERT_EQ(contents->revocations, expected) << "round " << round;
     ASSERT_EQ(contents->seen.size(), last);
   }

@@ -71,7 +71,8 @@ class SqliteStoreTest : public ::testing::Test {
   void execute(const std::string& sql) const {
     sqlite3* database = nullptr;
     ASSERT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
     sqlite3_close(database);
     std::filesystem::permissions(path_, std::filesystem::perms(0600));
   }
@@ -99,7 +100,8 @@ TEST_F(SqliteStoreTest, KeepsEverythingThatARevocationSays) {
   const std::vector<Revocation> given{
       {.id = 1, .selector = {.issuer = "https://id.example/"}, .created = kNow},
       {.id = 2,
-       .selector = {.issuer = "i", .subject = "s", .session = "n", .token_id = "t", .issued_before = kNow - 1ms},
+       .selector =
+           {.issuer = "i", .subject = "s", .session = "n", .token_id = "t", .issued_before = kNow - 1ms},
        .reason = Failure::kLoggedOut,
        .created = kNow + 7ms,
        .until = kNow + 1h},
@@ -107,7 +109,10 @@ TEST_F(SqliteStoreTest, KeepsEverythingThatARevocationSays) {
       {.id = 40, .selector = {.subject = std::string("a\0b", 3)}, .created = kNow},
       {.id = 41, .selector = {.session = "'); DROP TABLE revocation; --"}, .created = kNow},
       {.id = 42, .selector = {.token_id = "\xff\xfe not UTF-8 \xc3"}, .created = kNow},
-      {.id = 43, .selector = {.subject = std::string(100'000, 'x')}, .created = kNow, .until = WallTime::max()}};
+      {.id = 43,
+       .selector = {.subject = std::string(100'000, 'x')},
+       .created = kNow,
+       .until = WallTime::max()}};
   ASSERT_TRUE(opened()->write({.put = given}));
   const Store::Contents found = contents();
   EXPECT_EQ(found.revocations, given);
@@ -155,8 +160,9 @@ TEST_F(SqliteStoreTest, CanBeOpenedAgainAfterItWasClosed) {
 }
 
 TEST_F(SqliteStoreTest, LeavesOutWhatHasEnded) {
-  ASSERT_TRUE(opened()->write({.put = {revocation(1, "alice", kNow + 1s), revocation(2, "bob", kNow + 1s + 1ms)},
-                               .seen = {{digest(1), kNow + 1s}, {digest(2), kNow + 1s + 1ms}}}));
+  ASSERT_TRUE(
+      opened()->write({.put = {revocation(1, "alice", kNow + 1s), revocation(2, "bob", kNow + 1s + 1ms)},
+                       .seen = {{digest(1), kNow + 1s}, {digest(2), kNow + 1s + 1ms}}}));
   const Store::Contents found = contents(kNow + 1s);
   ASSERT_EQ(found.revocations.size(), 1U);
   EXPECT_EQ(found.revocations[0].id, 2U);
@@ -185,7 +191,8 @@ TEST_F(SqliteStoreTest, DeletesWhatHasEndedWhileItIsOpen) {
 
 TEST_F(SqliteStoreTest, WritesAllOrNothing) {
   const auto store = opened();
-  const auto refused = store->write({.put = {revocation(1, "alice"), revocation(2, "")}, .seen = {{digest(1), kNow + 1h}}});
+  const auto refused =
+      store->write({.put = {revocation(1, "alice"), revocation(2, "")}, .seen = {{digest(1), kNow + 1h}}});
   ASSERT_FALSE(refused);
   EXPECT_FALSE(store->write({.put = {revocation(1, "alice"), {.id = 2, .selector = {}, .created = kNow}}}));
   EXPECT_FALSE(store->write({.put = {revocation(1, "alice"), revocation(0, "bob")}}));
@@ -269,7 +276,9 @@ TEST_F(SqliteStoreTest, RefusesADamagedFileAndSaysWhatToDo) {
   {
     const auto store = opened();
     std::vector<Revocation> many;
-    for (std::uint64_t id = 1; id <= 2'000; ++id) many.push_back(revocation(id, "user-" + std::to_string(id)));
+    for (std::uint64_t id = 1; id <= 2'000; ++id) {
+      many.push_back(revocation(id, "user-" + std::to_string(id)));
+    }
     ASSERT_TRUE(store->write({.put = many}));
   }
   const std::string whole = [&] {
@@ -390,7 +399,9 @@ TEST_F(SqliteStoreTest, HoldsManyAndDoesNotLetItsLogGrow) {
   const auto store = opened();
   for (std::uint64_t batch = 0; batch < 20; ++batch) {
     std::vector<Revocation> many;
-    for (std::uint64_t i = 1; i <= 5'000; ++i) many.push_back(revocation(batch * 5'000 + i, "user-" + std::to_string(i)));
+    for (std::uint64_t i = 1; i <= 5'000; ++i) {
+      many.push_back(revocation(batch * 5'000 + i, "user-" + std::to_string(i)));
+    }
     ASSERT_TRUE(store->write({.put = many}));
   }
   EXPECT_LT(std::filesystem::file_size(path_ + "-wal"), 17U * 1024 * 1024);

@@ -14,7 +14,8 @@ namespace sallyport::store {
 
 class Child {
  public:
-  /// Begins at once, and runs nothing until it is asked. Without superuser rights, if they are to be given up.
+  /// Begins at once, and runs nothing until it is asked. Without superuser rights, if they are to be given
+  /// up.
   explicit Child(const std::function<std::string()>& run, bool as_nobody = false) {
     std::array<int, 2> questions{};
     std::array<int, 2> answers{};
@@ -47,7 +48,8 @@ class Child {
   }
 
  private:
-  [[noreturn]] static void serve(const std::function<std::string()>& run, bool as_nobody, int questions, int answers) {
+  [[noreturn]] static void serve(const std::function<std::string()>& run, bool as_nobody, int questions,
+                                 int answers) {
     constexpr unsigned kNobody = 65'534;
     if (as_nobody && ::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(1);
     char question = 0;

@@ -12,6 +12,7 @@
 #include "feature/verifiers/secret_file.h"
 #include "io/http_client.h"
 #include "sallyport/verifiers.h"
+#include "server/file_value.h"
 
 namespace sallyport {
 namespace {
@@ -35,23 +36,39 @@ std::string form_encode(std::string_view text) {
   return encoded;
 }
 
+// What client_secret_basic sends.
+base::Secret read_authorization(const std::string& client_id, const std::string& secret_file) {
+  const base::Secret secret = read_shared_secret(secret_file);
+  std::string encoded = form_encode(secret.reveal());
+  std::string pair = form_encode(client_id) + ":" + encoded;
+  std::string text = base::base64(pair);
+  std::string header = "Basic " + text;
+  base::Secret authorization(header);
+  for (std::string* const part : {&encoded, &pair, &text, &header}) base::wipe(part->data(), part->size());
+  return authorization;
+}
+
 class IntrospectionBackend final : public VerifierBackend {
  public:
   IntrospectionBackend(IntrospectionOptions options, io::HttpUrl endpoint)
       : options_(std::move(options)),
         endpoint_(std::move(endpoint)),
+        authorization_(options_.name, {options_.client_secret_file},
+                       [id = options_.client_id, file = options_.client_secret_file] {
+                         return read_authorization(id, file);
+                       }),
         asking_(options_.name, {.timeout = options_.timeout, .body_bytes = kAnswerBytesMax}) {
     if (options_.issuer.empty()) options_.issuer = endpoint_.origin();
-    const base::Secret secret = read_shared_secret(options_.client_secret_file);
-    std::string pair = form_encode(options_.client_id) + ":" + form_encode(secret.reveal());
-    std::string header = "Basic " + base::base64(pair);
-    authorization_ = base::Secret(header);
-    base::wipe(pair.data(), pair.size());
-    base::wipe(header.data(), header.size());
   }
 
-  void start(const VerifierHost& host) const override { asking_.start(host); }
-  void stop() const noexcept override { asking_.stop(); }
+  void start(const VerifierHost& host) const override {
+    asking_.start(host);
+    authorization_.start(host);
+  }
+  void stop() const noexcept override {
+    asking_.stop();
+    authorization_.stop();
+  }
   std::string_view name() const noexcept override { return options_.name; }
   std::chrono::milliseconds deadline() const noexcept override {
     return options_.timeout + std::chrono::milliseconds(500);
@@ -89,7 +106,7 @@ class IntrospectionBackend final : public VerifierBackend {
   awaitable<Verdict> introspect(std::shared_ptr<base::Secret> token,
                                 std::shared_ptr<const std::string> certificate, base::Sha256 key) const {
     io::HttpRequest request{.method = "POST", .url = endpoint_};
-    request.fields.emplace_back("Authorization", authorization_.copy());
+    request.fields.emplace_back("Authorization", authorization_.current()->copy());
     request.fields.emplace_back("Content-Type", base::Secret("application/x-www-form-urlencoded"));
     request.fields.emplace_back("Accept", base::Secret("application/json"));
     std::string body = "token=" + form_encode(token->reveal()) + "&token_type_hint=access_token";
@@ -149,7 +166,7 @@ class IntrospectionBackend final : public VerifierBackend {
   IntrospectionOptions options_;
   const bool issuer_given_ = !options_.issuer.empty();
   const io::HttpUrl endpoint_;
-  base::Secret authorization_;
+  mutable FileValue<base::Secret> authorization_;
   mutable AnswerCache cache_;
   mutable Asking asking_;
 };

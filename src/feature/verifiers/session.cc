@@ -20,6 +20,7 @@
 #include "io/redis_link.h"
 #include "sallyport/verifiers.h"
 #include "server/events.h"
+#include "server/file_value.h"
 
 namespace sallyport {
 namespace {
@@ -154,15 +155,28 @@ Verdict SessionStore::unavailable(const std::string& detail) {
 
 // ---- The verifier
 
+std::vector<base::Secret> read_secrets(const std::vector<std::string>& files) {
+  std::vector<base::Secret> secrets;
+  for (const std::string& file : files) secrets.push_back(read_shared_secret(file));
+  return secrets;
+}
+
 class SessionBackend final : public VerifierBackend {
  public:
-  SessionBackend(SessionPolicy policy, io::RedisUrl url, std::vector<base::Secret> secrets)
-      : policy_(std::move(policy)), url_(std::move(url)), secrets_(std::move(secrets)) {}
+  SessionBackend(SessionPolicy policy, io::RedisUrl url, const std::vector<std::string>& secret_files)
+      : policy_(std::move(policy)),
+        url_(std::move(url)),
+        secrets_(policy_.name, secret_files, [secret_files] { return read_secrets(secret_files); }) {}
 
   void start(const VerifierHost& host) const override {
     if (store_ == nullptr) store_ = std::make_unique<SessionStore>(host, url_.copy(), policy_);
+    secrets_.start(host);
   }
-  void stop() const noexcept override { store_ = nullptr; }
+  void stop() const noexcept override {
+    store_ = nullptr;
+    secrets_.stop();
+  }
+  std::uint32_t epoch() const noexcept override { return secrets_.epoch(); }
   bool ready() const noexcept override { return store_ != nullptr && store_->connected(); }
   std::string_view name() const noexcept override { return policy_.name; }
   milliseconds deadline() const noexcept override { return policy_.timeout + milliseconds(500); }
@@ -170,7 +184,7 @@ class SessionBackend final : public VerifierBackend {
   // Without the secret nobody can make us ask Redis.
   std::optional<Verdict> verify_now(const Presented& presented, WallTime) const override {
     if (presented.kind != CredentialKind::kCookie) return Verdict::not_mine(policy_.name + ": not a cookie");
-    const auto id = auth::read_express_cookie(presented.token, secrets_);
+    const auto id = auth::read_express_cookie(presented.token, *secrets_.current());
     if (!id) {
       const std::string detail = policy_.name + ": " + std::string(describe(id.error()));
       return id.error() == auth::ExpressCookieError::kNotSigned ? Verdict::not_mine(detail)
@@ -181,7 +195,7 @@ class SessionBackend final : public VerifierBackend {
   }
 
   awaitable<Verdict> verify_later(Presented presented) const override {
-    auto read = auth::read_express_cookie(presented.token, secrets_);
+    auto read = auth::read_express_cookie(presented.token, *secrets_.current());
     if (!read || presented.kind != CredentialKind::kCookie || store_ == nullptr) {
       co_return Verdict::refuse(Failure::kInvalidToken, policy_.name + ": not a session's cookie");
     }
@@ -196,7 +210,7 @@ class SessionBackend final : public VerifierBackend {
  private:
   const SessionPolicy policy_;
   const io::RedisUrl url_;
-  const std::vector<base::Secret> secrets_;
+  mutable FileValue<std::vector<base::Secret>> secrets_;
   mutable std::unique_ptr<SessionStore> store_;  // from start to stop, between which nothing changes it
 };
 
@@ -232,9 +246,7 @@ Verifier express_session(SessionOptions options) {
   if (options.secret_files.empty() || options.secret_files.size() > kSecretsMax) {
     throw std::invalid_argument("verifier " + options.name + ": secret_files: name 1 to 16 files, the newest first");
   }
-  std::vector<base::Secret> secrets;
-  for (const std::string& file : options.secret_files) secrets.push_back(read_shared_secret(file));
-  return Verifier(std::make_shared<SessionBackend>(std::move(policy), std::move(*url), std::move(secrets)));
+  return Verifier(std::make_shared<SessionBackend>(std::move(policy), std::move(*url), options.secret_files));
 }
 
 }  // namespace sallyport

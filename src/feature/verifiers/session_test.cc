@@ -190,6 +190,23 @@ TEST_F(SessionTest, RefusesWhatNobodyHasSignedWithoutAskingTheStore) {
   EXPECT_EQ(gets(), before);
 }
 
+TEST_F(SessionTest, GoesByASecretThatWasReplacedWhileItRuns) {
+  sign_in("one");
+  const Verifier verifier = express_session(options());
+  Host host(verifier);
+  const std::uint32_t epoch = verifier.backends().front()->epoch();
+  ASSERT_EQ(show(host.ask(cookie_of("one"))), "ada");
+  ASSERT_EQ(show(host.ask(cookie_of("one", "a newer one"))), "express: the cookie's signature fits none of the secrets");
+  std::filesystem::rename(secrets.file("empty"), secrets.file("secret"));
+  ASSERT_TRUE(eventually([&] { return host.log.count("keys.reload_failed", "is empty") == 1; }));
+  EXPECT_EQ(show(host.ask(cookie_of("one"))), "ada") << "what is no good changes nothing";
+  EXPECT_EQ(verifier.backends().front()->epoch(), epoch);
+  std::filesystem::rename(secrets.file("new"), secrets.file("secret"));
+  ASSERT_TRUE(eventually([&] { return show(host.ask(cookie_of("one", "a newer one"))) == "ada"; }));
+  EXPECT_EQ(show(host.ask(cookie_of("one"))), "express: the cookie's signature fits none of the secrets");
+  EXPECT_GT(verifier.backends().front()->epoch(), epoch);
+}
+
 TEST_F(SessionTest, IsNothingButACookiesVerifier) {
   sign_in("one");
   const Verifier verifier = express_session(options());

@@ -68,7 +68,7 @@ const trim = (list, most) => { while (list.children.length > most) list.firstEle
 const redacted = (token) => `${token.slice(0, 6)}…`;
 
 function wire(message) {
-  return JSON.stringify(message, (key, value) => (key === 'token' ? redacted(value) : value));
+  return JSON.stringify(message, (key, value) => (key === 'token' || key === 'resume' ? redacted(value) : value));
 }
 
 /** JSON has no spaces; it may be broken behind a comma or colon, so that no word of it has to be. */

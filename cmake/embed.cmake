@@ -1,5 +1,6 @@
-# cmake -DFOLDER=... -DFILES=a,b,c -DOUTPUT=x.cc -P embed.cmake
-# Writes the files' bytes as a C++ source that defines sallyport::main::demo_files().
+# cmake -DFOLDER=... -DFILES=a,b,c -DOUTPUT=x.cc -DHEADER=y.h -DNAMESPACE=n -DTYPE=T -DFUNCTION=f -P embed.cmake
+# Writes the files' bytes as a C++ source that defines `std::span<const T> n::f()`, as the header declares it. T has
+# two members that a std::string_view can initialise: the name and the bytes.
 string(REPLACE "," ";" names "${FILES}")
 set(arrays "")
 set(entries "")
@@ -15,22 +16,22 @@ foreach(name IN LISTS names)
   string(APPEND entries "    {\"${name}\", {kFile${index}, ${size}}},\n")
   math(EXPR index "${index} + 1")
 endforeach()
-file(WRITE "${OUTPUT}.new" "// Made by src/main/embed.cmake.
-#include \"main/embedded.h\"
+file(WRITE "${OUTPUT}.new" "// Made by cmake/embed.cmake.
+#include \"${HEADER}\"
 
 #include <array>
 
-namespace sallyport::main {
+namespace ${NAMESPACE} {
 namespace {
 
 ${arrays}
-constexpr std::array<EmbeddedFile, ${index}> kFiles{{
+constexpr std::array<${TYPE}, ${index}> kFiles{{
 ${entries}}};
 
 }  // namespace
 
-std::span<const EmbeddedFile> demo_files() { return kFiles; }
+std::span<const ${TYPE}> ${FUNCTION}() { return kFiles; }
 
-}  // namespace sallyport::main
+}  // namespace ${NAMESPACE}
 ")
 file(RENAME "${OUTPUT}.new" "${OUTPUT}")
