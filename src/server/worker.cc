@@ -235,8 +235,8 @@ void Worker::drain(base::Milliseconds window, std::function<void()> done) {
 }
 
 void Worker::finish_drain_if_empty() {
+  // The listeners go when the last worker has drained: until then whoever comes to this one is told 503 too.
   if (!draining_ || undrained_ != 0 || !drained_) return;
-  listeners_.clear();
   std::exchange(drained_, nullptr)();
 }
 
