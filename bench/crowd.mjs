@@ -91,6 +91,4 @@ if (chosen.includes('storm')) {
   const storm = ['--connections', String(Math.min(20_000, connections)), '--jitter-ms', '5000'];
   await run('storm', storm, '');
   await run('storm', [...storm, '--new-tokens'], '');
-  console.log('with verifications = "1000/1s":');
-  await run('storm', [...storm, '--new-tokens'], '', 'verifications = "1000/1s"');
 }
