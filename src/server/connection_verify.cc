@@ -93,8 +93,10 @@ void Connection::verified(std::uint32_t generation, const Verdict& verdict) {
 // The moment of truth: what has happened since the credential was presented is looked at once more. Nothing comes
 // between this and the connection's entry into the worker's indexes.
 void Connection::commit(std::uint32_t generation, const auth::PrincipalRef& proven) {
+  // One object for the connection and the cache, without claims that nobody will ask for.
+  const auth::PrincipalRef who = keep(proven);
   if (verification_ != nullptr && verification_->cacheable()) {
-    worker_.remember(verification_->cache_key(route_->cache_name()), proven, verification_->accepted_by());
+    worker_.remember(verification_->cache_key(route_->cache_name()), who, verification_->accepted_by());
   }
   const bool first = state_.phase() == auth::Phase::kVerifying;
   // One that comes too late: the machine discards it.
@@ -105,8 +107,9 @@ void Connection::commit(std::uint32_t generation, const auth::PrincipalRef& prov
     verifier_ = verification_->accepted_by();
     if (first) credential_ = verification_->kind();
   }
+  const WsRoute* const before = route_.get();
   const std::optional<Failure> moved = first ? move_to_site() : std::nullopt;
-  auth::Verified event{.generation = generation, .principal = keep(proven)};
+  auth::Verified event{.generation = generation, .principal = route_.get() == before ? who : keep(proven)};
   event.revoked = worker_.revoked(*proven);
   if (event.revoked) {
     worker_.shared().admission.failed(address_, worker_.now().mono);
