@@ -258,6 +258,77 @@ TEST_F(JwtVerifierTest, AsksNobodyAboutAnAlgorithmThatTheKeyIsNotFor) {
   EXPECT_TRUE(source->recalled.empty());
 }
 
+// ---- Logout tokens
+
+class JwtLogoutTest : public JwtVerifierTest {
+ protected:
+  using Kind = LogoutVerdict::Kind;
+  static std::string logout_of(const std::string& kid, const std::string& more = R"(,"sid":"s1")",
+                               const std::string& issuer = std::string(kIssuer)) {
+    const TokenSpec spec{.more = R"(,"aud":"chat","jti":"t1","events":{"http://schemas.openid.net/event/backchannel-logout":{}})" + more,
+                         .issuer = issuer};
+    return *jose::sign_compact(claims_of(spec), key_of(kid), jose::Algorithm::kEs256, "logout+jwt");
+  }
+  [[nodiscard]] std::optional<LogoutVerdict> now(const std::string& token) const {
+    return backend().verify_logout_now(token, wall());
+  }
+  [[nodiscard]] LogoutVerdict later(const std::string& token) const {
+    boost::asio::io_context context(1);
+    std::optional<LogoutVerdict> verdict;
+    const auto ask = [&]() -> awaitable<void> { verdict = co_await backend().verify_logout_later(token); };
+    boost::asio::co_spawn(context, ask(), boost::asio::detached);
+    context.run();
+    return *verdict;
+  }
+};
+
+TEST_F(JwtLogoutTest, AcceptsAtOnceWithAKeyThatIsThere) {
+  source->keys = set_of({"k1"});
+  const auto verdict = now(logout_of("k1"));
+  ASSERT_TRUE(verdict && verdict->logout);
+  EXPECT_EQ(verdict->kind, Kind::kAccepted);
+  EXPECT_EQ(verdict->logout->issuer, kIssuer);
+  EXPECT_EQ(verdict->logout->subject, "ada");
+  EXPECT_EQ(verdict->logout->session, "s1");
+  EXPECT_EQ(verdict->logout->token_id, "t1");
+  EXPECT_TRUE(source->recalled.empty());
+}
+
+TEST_F(JwtLogoutTest, AsksForAKeyThatIsMissingAndLooksAgain) {
+  EXPECT_FALSE(now(logout_of("k1")));
+  source->answer = Search::kRefreshed;
+  source->on_find = [this] { source->keys = set_of({"k1"}); };
+  EXPECT_EQ(later(logout_of("k1")).kind, Kind::kAccepted);
+  EXPECT_EQ(source->found, std::vector<std::string>{"k1"});
+}
+
+TEST_F(JwtLogoutTest, SaysWhetherAMissingKeyIsTheTokensFaultOrNobodys) {
+  source->known = Search::kUnknown;
+  EXPECT_EQ(now(logout_of("k1"))->kind, Kind::kRefused);
+  source->known = Search::kUnavailable;
+  EXPECT_EQ(now(logout_of("k1"))->kind, Kind::kUnavailable);
+  source->answer = Search::kUnknown;
+  EXPECT_EQ(later(logout_of("k1")).kind, Kind::kRefused);
+  source->answer = Search::kUnavailable;
+  EXPECT_EQ(later(logout_of("k1")).kind, Kind::kUnavailable);
+}
+
+TEST_F(JwtLogoutTest, MissesNoSetThatComesWhileItLooks) {
+  source->known = Search::kUnknown;
+  source->on_recall = [this] { source->keys = set_of({"k1"}); };
+  EXPECT_EQ(now(logout_of("k1"))->kind, Kind::kAccepted);
+}
+
+TEST_F(JwtLogoutTest, AsksNobodyAboutWhatNoKeyWouldSave) {
+  source->keys = set_of({"k1"});
+  EXPECT_EQ(now(logout_of("k2", R"(,"sid":"s1","nonce":"n")"))->kind, Kind::kRefused);
+  EXPECT_EQ(now(token_of("k2"))->kind, Kind::kRefused) << "an access token";
+  EXPECT_EQ(now(logout_of("k2", R"(,"sid":"s1")", "https://other.example.com/"))->kind, Kind::kNotMine);
+  EXPECT_EQ(now("opaque")->kind, Kind::kNotMine);
+  EXPECT_TRUE(source->recalled.empty());
+  EXPECT_TRUE(source->found.empty());
+}
+
 // ---- RFC 8705
 
 class BoundTokenTest : public JwtVerifierTest {

@@ -76,8 +76,9 @@ RevokeRequest request_of(const Logout& logout) {
   if (!logout.session.empty()) {
     selector.session = logout.session;
   } else {
-    // By the issuer's own clock. What it issued within the same second may be older or newer: that logs in again.
-    selector.issued_before = logout.issued_at + std::chrono::seconds(1);
+    // By the issuer's own clock. What it issued within the same second may be older or newer: that logs in again. Its
+    // tokens may say whole seconds where this one says a fraction.
+    selector.issued_before = std::chrono::floor<std::chrono::seconds>(logout.issued_at) + std::chrono::seconds(1);
   }
   return request;
 }
@@ -100,7 +101,7 @@ Response refused(const EndpointCall& call, Failure failure, std::string_view det
   return {.status = 400, .body = R"({"error":"invalid_request"})", .content_type = "application/json"};
 }
 
-// Whoever sends what proves nothing is put off after a while.
+// Whoever sends what proves nothing, or nothing new, is put off after a while.
 Response unproven(const EndpointCall& call, const LogoutVerdict& verdict) {
   if (verdict.kind == Kind::kUnavailable) return refused(call, Failure::kUnavailable, verdict.detail);
   Admission& admission = call.worker.shared().admission;
@@ -148,6 +149,9 @@ awaitable<Response> backchannel_logout(EndpointCall call) {
   const Logout& logout = *verdict.logout;
   RevokeRequest request = request_of(logout);
   const auto done = co_await call.worker.shared().revoke(std::move(request), seen_token_of(logout));
+  if (!done && done.error() == RevokeFault::kReplayed) {
+    co_return unproven(call, {.kind = Kind::kRefused, .detail = std::string(describe(done.error()))});
+  }
   if (!done) co_return refused(call, failure_of(done.error()), describe(done.error()));
   co_return applied(call, logout, done->closed);
 }

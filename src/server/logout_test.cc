@@ -31,6 +31,7 @@ std::int64_t now_s() {
 struct LogoutSpec {
   std::string members;  ///< of the claims: R"(,"sid":"s1")"
   std::int64_t issued = now_s();
+  std::string fraction = {};  ///< of `issued`: ".5"
   std::int64_t life = 120;
   std::string type = "logout+jwt";
   std::string issuer = std::string(kIssuer);
@@ -43,7 +44,7 @@ std::string logout_token(const LogoutSpec& spec) {
   static std::atomic<int> number = 0;
   const std::string jti = spec.token_id.empty() ? "logout-" + std::to_string(++number) : spec.token_id;
   const std::string claims = R"({"iss":")" + spec.issuer + R"(","aud":"chat","jti":")" + jti + R"(","iat":)" +
-                             std::to_string(spec.issued) + R"(,"exp":)" + std::to_string(spec.issued + spec.life) +
+                             std::to_string(spec.issued) + spec.fraction + R"(,"exp":)" + std::to_string(spec.issued + spec.life) +
                              spec.events + spec.members + "}";
   return *jose::sign_compact(claims, *jose::Key::from_secret(spec.secret), jose::Algorithm::kHs256, spec.type);
 }
@@ -150,6 +151,20 @@ TEST_F(LogoutTest, OfASubjectLetsALaterLoginIn) {
   EXPECT_EQ(status({.subject = "ada"}), 101);
   EXPECT_EQ(logout({.members = R"(,"sub":"ada")", .issued = now_s() + 5}).status, 200) << "within the leeway";
   EXPECT_EQ(status({.subject = "ada"}), 401);
+}
+
+// A provider may be more exact in one kind of token than in another.
+TEST_F(LogoutTest, OfAFractionOfASecondMeansThatSecondAndNotTheNext) {
+  start();
+  const std::int64_t second = now_s() - 5;
+  EXPECT_EQ(logout({.members = R"(,"sub":"ada")", .issued = second, .fraction = ".75"}).status, 200);
+  const auto of_second = [](std::int64_t issued) {
+    const std::string claims = R"({"iss":")" + std::string(kIssuer) + R"(","sub":"ada","iat":)" + std::to_string(issued) +
+                               R"(,"exp":)" + std::to_string(issued + 600) + "}";
+    return *jose::sign_compact(claims, *jose::Key::from_secret(kSecret), jose::Algorithm::kHs256);
+  };
+  EXPECT_EQ(Client(server->port()).upgrade("/", bearer(of_second(second))).status, 401);
+  EXPECT_EQ(Client(server->port()).upgrade("/", bearer(of_second(second + 1))).status, 101);
 }
 
 TEST_F(LogoutTest, OfAnUnknownSessionIsFine) {
@@ -280,6 +295,17 @@ TEST_F(LogoutTest, OfWhoGuessesIsPutOff) {
   start({.limits = {.failures_per_address = {5, std::chrono::minutes(10)}}});
   std::vector<int> answers;
   for (int i = 0; i < 12; ++i) answers.push_back(post("rubbish").status);
+  EXPECT_EQ(std::vector<int>(answers.begin(), answers.begin() + 5), std::vector<int>(5, 400));
+  EXPECT_EQ(std::vector<int>(answers.begin() + 5, answers.end()), std::vector<int>(7, 429));
+}
+
+// Each of them costs a signature.
+TEST_F(LogoutTest, OfWhoRepeatsOneIsPutOff) {
+  start({.limits = {.failures_per_address = {5, std::chrono::minutes(10)}}});
+  const std::string once = logout_token({.members = R"(,"sid":"s1")"});
+  EXPECT_EQ(post(once).status, 200);
+  std::vector<int> answers;
+  for (int i = 0; i < 12; ++i) answers.push_back(post(once).status);
   EXPECT_EQ(std::vector<int>(answers.begin(), answers.begin() + 5), std::vector<int>(5, 400));
   EXPECT_EQ(std::vector<int>(answers.begin() + 5, answers.end()), std::vector<int>(7, 429));
 }
